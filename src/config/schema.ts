@@ -1,0 +1,128 @@
+import { z } from 'zod';
+
+const evenPixels = (least: number, most: number) =>
+  z
+    .number()
+    .int()
+    .min(least)
+    .max(most)
+    .refine((value) => value % 2 === 0, 'must be even');
+
+/** What a preset says about a session: picture, sound and queue. */
+export const ProfileSchema = z.strictObject({
+  width: evenPixels(64, 3840).default(1280).describe('Width of the output picture in pixels, even.'),
+  height: evenPixels(64, 3840).default(720).describe('Height of the output picture in pixels, even.'),
+  bitrateKbps: z.number().int().min(100).max(50_000).default(2500).describe('Video bit rate in kilobits per second.'),
+  x264Preset: z
+    .enum(['ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium'])
+    .default('ultrafast')
+    .describe('Speed preset of libx264: slower looks better at the same bit rate and costs more CPU.'),
+  opusBitrateKbps: z.number().int().min(16).max(128).default(40).describe('Sound bit rate in kilobits per second.'),
+  maxQueueSize: z
+    .number()
+    .int()
+    .min(1)
+    .max(50)
+    .default(3)
+    .describe('Most chunks of 40 ms that wait in the audio queue. A live source that is faster drops the oldest.'),
+  framePoolSize: z.number().int().min(2).max(32).default(5).describe('Preallocated picture buffers of a session.'),
+});
+export type SessionProfile = z.infer<typeof ProfileSchema>;
+
+export const MemorySchema = z.strictObject({
+  maxMemoryMb: z
+    .number()
+    .int()
+    .min(200)
+    .default(3000)
+    .describe('Memory limit of each process in MB; a smaller limit of the container counts instead.'),
+  gcIntervalS: z
+    .number()
+    .min(1)
+    .default(30)
+    .describe('Least seconds between two forced garbage collections, when the limit is near.'),
+  checkIntervalMs: z.number().int().min(50).max(60_000).default(250).describe('How often memory is measured, in ms.'),
+});
+
+export const ServerSchema = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on. `0.0.0.0` opens the server to the network.'),
+  port: z.number().int().min(0).max(65_535).default(8010).describe('HTTP port; 0 takes a free one.'),
+  token: z
+    .string()
+    .min(8)
+    .optional()
+    .describe('When set, the API (not watching) demands `Authorization: Bearer <token>` or `?token=`.'),
+  publicIp: z
+    .union([z.ipv4(), z.ipv6()])
+    .optional()
+    .describe('Address that viewers reach when the server stands behind a one-to-one NAT.'),
+  corsOrigins: z
+    .array(z.string())
+    .default(['*'])
+    .describe('Origins whose pages may use the API and watch. `*` means any.'),
+});
+
+export const StagesSchema = z.strictObject({
+  count: z.number().int().min(0).max(64).default(0).describe('Stage processes; 0 means cores − 1, at least 1.'),
+  firstPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_000)
+    .default(8189)
+    .describe('UDP port of the first stage, the next takes the next one; 0 takes free ones.'),
+  heartbeatTimeoutMs: z
+    .number()
+    .int()
+    .min(200)
+    .default(1500)
+    .describe('A stage that is silent for this long is replaced, in ms.'),
+});
+
+export const LimitsSchema = z.strictObject({
+  maxSessions: z.number().int().min(1).default(16).describe('Most sessions of the server.'),
+  maxViewersPerSession: z.number().int().min(1).default(50).describe('Most viewers of one session.'),
+  maxTextChars: z.number().int().min(1).default(5000).describe('Longest text of one `say`, in characters.'),
+  maxPendingUtterances: z.number().int().min(1).default(32).describe('Most utterances that wait in one session.'),
+  maxUploadMb: z.number().min(0.1).default(200).describe('Largest uploaded file in MB.'),
+  maxUploadDurationS: z.number().min(1).default(3600).describe('Longest sound of an uploaded file, in seconds.'),
+});
+
+export const ConfigSchema = z.strictObject({
+  server: ServerSchema.prefault({}),
+  stages: StagesSchema.prefault({}),
+  limits: LimitsSchema.prefault({}),
+  session: ProfileSchema.prefault({}).describe('What a session is like unless it asks for another preset.'),
+  memory: MemorySchema.prefault({}),
+  avatar: z.string().default('presenter').describe('Avatar of the session `main`.'),
+  voice: z.string().optional().describe('Voice of the session `main`; otherwise by language.'),
+  avatarsDir: z.string().default('avatars').describe('Folder with avatar packages, from the working directory.'),
+  cacheDir: z.string().optional().describe("Folder for drawn avatars; otherwise the user's cache folder."),
+  statsIntervalS: z
+    .number()
+    .min(0)
+    .default(10)
+    .describe('Seconds between two lines of statistics in the log; 0: none.'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('Log level.'),
+  debugTimecode: z
+    .boolean()
+    .default(false)
+    .describe('Draws the frame number into the picture as black and white blocks, for measurements.'),
+});
+/** The whole configuration, with every default filled in. */
+export type Config = z.infer<typeof ConfigSchema>;
+
+/** A shipped preset: a part of the configuration with a sentence about it. */
+export const PresetSchema = z.strictObject({
+  description: z.string().min(1),
+  session: ProfileSchema,
+  memory: MemorySchema,
+});
+export type Preset = z.infer<typeof PresetSchema>;
