@@ -19,6 +19,7 @@ const TABLE = {
   session_limit: { status: 503, retryable: true },
   viewer_not_found: { status: 404, retryable: false },
   viewer_limit: { status: 503, retryable: true },
+  source_busy: { status: 409, retryable: true },
   queue_full: { status: 429, retryable: true },
   sdp_invalid: { status: 422, retryable: false },
   sdp_type: { status: 415, retryable: false },

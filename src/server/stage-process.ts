@@ -1,0 +1,161 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import type { BirpcReturn } from 'birpc';
+import { entryPath } from '../entry.js';
+import { DhError } from '../errors.js';
+import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
+import type { StageOptions } from '../stage/options.js';
+import type { Heartbeat, StageApi, StageEvents } from '../stage/protocol.js';
+import type { Clock } from '../units.js';
+
+export interface StageProcessOptions {
+  /** Number of the stage, from 0: only for names in logs. */
+  index: number;
+  stage: StageOptions;
+  heartbeatTimeoutMs: number;
+  clock: Clock;
+}
+
+interface StageProcessEventMap {
+  /** A process is ready, the first or a replacement: sessions must be opened in it. */
+  up: [];
+  /** It died, hung or did not start. A replacement is on its way unless the stage is closed. */
+  down: [reason: string];
+  heartbeat: [Heartbeat];
+  utteranceStarted: [sessionId: string, utteranceId: string];
+  utteranceEnded: [sessionId: string, utteranceId: string, playedMs: number];
+  viewersChanged: [sessionId: string, count: number];
+  warning: [sessionId: string, code: string, message: string];
+}
+
+/** A process that takes longer to come up than this is replaced, in ms. */
+const START_TIMEOUT = 15_000;
+/** Deaths sooner than this after the start make the next start wait, doubling up to `LONGEST_DELAY`, in ms. */
+const QUICK_DEATH = 5_000;
+const LONGEST_DELAY = 5_000;
+const WATCH_INTERVAL = 100;
+
+/** One place for a stage process: forks it, watches its heartbeat, replaces it when it dies or hangs. */
+export class StageProcess extends EventEmitter<StageProcessEventMap> {
+  readonly index: number;
+  readonly #options: StageProcessOptions;
+  #child: ChildProcess | null = null;
+  #rpc: BirpcReturn<StageApi, StageEvents> | null = null;
+  #ready = false;
+  #closed = false;
+  #lastBeatAt = 0;
+  #startedAt = 0;
+  #quickDeaths = 0;
+  #restarts = 0;
+  #killReason: string | null = null;
+  #watch: NodeJS.Timeout | null = null;
+  #restart: NodeJS.Timeout | null = null;
+  heartbeat: Heartbeat | null = null;
+
+  constructor(options: StageProcessOptions) {
+    super();
+    this.setMaxListeners(0);
+    this.index = options.index;
+    this.#options = options;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The calls of the running process. Throws `stage_unavailable` while there is none. */
+  get api(): BirpcReturn<StageApi, StageEvents> {
+    if (!this.#rpc || !this.#ready) throw unavailable();
+    return this.#rpc;
+  }
+
+  start(): void {
+    if (this.#closed || this.#child) return;
+    this.#startedAt = this.#lastBeatAt = this.#options.clock();
+    this.#killReason = null;
+    const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
+      serialization: 'advanced',
+      // glibc keeps an arena per thread; two are enough for a stage and keep freed memory together.
+      env: { ...process.env, MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2' },
+      execArgv: ['--enable-source-maps'],
+    });
+    this.#child = child;
+    child.once('exit', (code, signal) => this.#gone(child, this.#killReason ?? `exit ${signal ?? code ?? 'unknown'}`));
+    child.once('error', (error) => this.#gone(child, error.message));
+    this.#rpc = openRpc<StageApi, StageEvents>(child as MessagePort, this.#handlers(child), []);
+    this.#watch = setInterval(() => this.#check(), WATCH_INTERVAL);
+  }
+
+  /** Ends the process: asks first, kills after `timeoutMs`. Twice is harmless. */
+  async close(timeoutMs = 2_000): Promise<void> {
+    this.#closed = true;
+    if (this.#restart) clearTimeout(this.#restart);
+    const child = this.#child;
+    if (!child) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const killer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    if (this.#ready) this.#rpc?.shutdown().catch(() => undefined);
+    else child.kill('SIGKILL');
+    await gone;
+    clearTimeout(killer);
+  }
+
+  #handlers(child: ChildProcess): StageEvents {
+    const current = () => this.#child === child;
+    return {
+      ready: () => {
+        if (!current()) return;
+        this.#ready = true;
+        this.#lastBeatAt = this.#options.clock();
+        this.emit('up');
+      },
+      heartbeat: (beat) => {
+        if (!current()) return;
+        this.#lastBeatAt = this.#options.clock();
+        this.heartbeat = beat;
+        this.emit('heartbeat', beat);
+      },
+      utteranceStarted: (...args) => void (current() && this.emit('utteranceStarted', ...args)),
+      utteranceEnded: (...args) => void (current() && this.emit('utteranceEnded', ...args)),
+      viewersChanged: (...args) => void (current() && this.emit('viewersChanged', ...args)),
+      warning: (...args) => void (current() && this.emit('warning', ...args)),
+    };
+  }
+
+  #check(): void {
+    const limit = this.#ready ? this.#options.heartbeatTimeoutMs : START_TIMEOUT;
+    if (this.#killReason !== null || this.#options.clock() - this.#lastBeatAt <= limit) return;
+    this.#killReason = this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`;
+    this.#child?.kill('SIGKILL');
+  }
+
+  #gone(child: ChildProcess, reason: string): void {
+    if (this.#child !== child) return;
+    if (this.#watch) clearInterval(this.#watch);
+    this.#rpc?.$close(unavailable());
+    this.#child = this.#rpc = this.heartbeat = null;
+    this.#ready = false;
+    if (this.#closed) return;
+    const quick = this.#options.clock() - this.#startedAt < QUICK_DEATH;
+    this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
+    this.#restarts += 1;
+    // The first replacement starts at once; only a stage that keeps dying young waits.
+    const delay = this.#quickDeaths < 2 ? 0 : Math.min(LONGEST_DELAY, 250 * 2 ** (this.#quickDeaths - 2));
+    this.#restart = setTimeout(() => this.start(), delay);
+    this.emit('down', reason);
+  }
+}
+
+function unavailable(): DhError {
+  return new DhError('stage_unavailable', 'The stage process of this session is being replaced.', {
+    hint: 'Try again in a second.',
+  });
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import type { Overflow, SoundSlice } from '../stage/protocol.js';
+import { SAMPLE_RATE, type SpeechPiece, type VisemeCue } from '../units.js';
+
+/** Longest slice that travels to a stage at once, in ms. */
+const SLICE_MS = 500;
+
+interface Retained {
+  slice: SoundSlice;
+  /** Position in the utterance, in samples at 48 kHz. */
+  start: number;
+  end: number;
+}
+
+/**
+ * One thing to say: where its sound comes from, and the part of it that no stage has acknowledged as played yet, so
+ * that it can go on in another process. The unacknowledged part is bounded by the stage's window of about 2 s.
+ */
+export class Utterance {
+  readonly id: string;
+  readonly text: string | undefined;
+  readonly overflow: Overflow;
+  readonly #abort = new AbortController();
+  readonly #slices: AsyncIterator<SoundSlice>;
+  #primed: Promise<IteratorResult<SoundSlice>> | null = null;
+  #retained: Retained[] = [];
+  #produced = 0;
+  #exhausted = false;
+  #acknowledged = 0;
+
+  /** `open` starts the source; it is given a signal that fires when nobody wants more. */
+  constructor(
+    open: (signal: AbortSignal) => AsyncIterable<SpeechPiece>,
+    options: { text?: string; overflow?: Overflow } = {},
+  ) {
+    this.id = randomUUID();
+    this.text = options.text;
+    this.overflow = options.overflow ?? 'wait';
+    this.#slices = cut(open(this.#abort.signal))[Symbol.asyncIterator]();
+  }
+
+  /** Begins to produce before its turn comes. Rejects with the source's error, which `next` then gives as well. */
+  async prime(): Promise<void> {
+    this.#primed ??= this.#slices.next();
+    await this.#primed;
+  }
+
+  get acknowledgedSamples(): number {
+    return this.#acknowledged;
+  }
+
+  /** Samples at 48 kHz up to `sample` were played: what came before is let go. */
+  acknowledge(sample: number): void {
+    if (sample <= this.#acknowledged) return;
+    this.#acknowledged = sample;
+    while (this.#retained[0] && this.#retained[0].end <= sample) this.#retained.shift();
+  }
+
+  /** What to send to a stage that begins at `acknowledgedSamples`: first what is retained, then what is new. */
+  async *remaining(): AsyncGenerator<SoundSlice, void, undefined> {
+    for (const kept of [...this.#retained]) yield trim(kept, this.#acknowledged);
+    while (!this.#exhausted) {
+      const result = await (this.#primed ?? this.#slices.next());
+      this.#primed = null;
+      if (result.done) {
+        this.#exhausted = true;
+        return;
+      }
+      const slice = result.value;
+      const start = this.#produced;
+      this.#produced += Math.round((slice.pcm.length * SAMPLE_RATE) / slice.sampleRateHz);
+      if (this.overflow === 'wait') this.#retained.push({ slice, start, end: this.#produced });
+      yield slice;
+    }
+  }
+
+  /** Stops the source and lets everything go. Twice is harmless. */
+  close(): void {
+    this.#abort.abort();
+    this.#retained = [];
+    this.#exhausted = true;
+    // A source that waits inside `next` is woken by the signal; its rejection is nobody's concern any more.
+    this.#primed?.catch(() => undefined);
+    void Promise.resolve(this.#slices.return?.()).catch(() => undefined);
+  }
+}
+
+/** Cuts pieces of any length into slices, and gives each slice the mouth shapes that begin in it. */
+async function* cut(pieces: AsyncIterable<SpeechPiece>): AsyncGenerator<SoundSlice, void, undefined> {
+  let atMs = 0;
+  for await (const { pcm, sampleRateHz, cues } of pieces) {
+    const step = Math.max(1, Math.round((sampleRateHz * SLICE_MS) / 1000));
+    let used = 0;
+    for (let from = 0; from < pcm.length; from += step) {
+      const part = pcm.slice(from, from + step);
+      atMs += (part.length / sampleRateHz) * 1000;
+      const last = from + step >= pcm.length;
+      let mine: VisemeCue[] | null = null;
+      if (cues) {
+        const begin = used;
+        while (used < cues.length && (last || (cues[used]?.startMs ?? 0) < atMs)) used++;
+        mine = cues.slice(begin, used);
+      }
+      yield { pcm: part, sampleRateHz, cues: mine };
+    }
+  }
+}
+
+function trim({ slice, start, end }: Retained, from: number): SoundSlice {
+  if (from <= start) return slice;
+  const skip = Math.min(slice.pcm.length, Math.round(((from - start) / (end - start)) * slice.pcm.length));
+  return { ...slice, pcm: slice.pcm.slice(skip) };
+}

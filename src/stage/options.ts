@@ -1,0 +1,12 @@
+import { z } from 'zod';
+
+/** What control tells a stage process when it starts it. */
+export const StageOptionsSchema = z.strictObject({
+  /** UDP port of all its viewers. */
+  mediaPort: z.number().int().min(1).max(65_535),
+  /** Address that the UDP port is bound to. */
+  bindAddress: z.string(),
+  publicIp: z.string().optional(),
+  debugTimecode: z.boolean(),
+});
+export type StageOptions = z.infer<typeof StageOptionsSchema>;

@@ -1,0 +1,107 @@
+import type { SessionProfile } from '../config/schema.js';
+import type { VisemeCue } from '../units.js';
+
+/** Everything that a stage must know to run a session. */
+export interface SessionSpec {
+  id: string;
+  /** Baked avatar on disk, made for the profile's size. */
+  bakedPath: string;
+  profile: SessionProfile;
+  maxViewers: number;
+}
+
+/** How the sound of an utterance arrives: it waits for room, or the oldest is dropped. */
+export type Overflow = 'wait' | 'drop-oldest';
+
+export interface UtteranceSpec {
+  id: string;
+  overflow: Overflow;
+  /** Where it goes on after a stage was replaced: position of the first sample, at 48 kHz. */
+  startSample: number;
+}
+
+/** At most half a second of sound, mono. The rate may change from slice to slice: voices differ. */
+export interface SoundSlice {
+  pcm: Int16Array;
+  sampleRateHz: number;
+  /** Mouth shapes, in ms from the utterance's start; null when only the sound is known. */
+  cues: VisemeCue[] | null;
+}
+
+export interface Interrupted {
+  utteranceId: string | null;
+  playedMs: number;
+}
+
+/** What control calls in a stage. */
+export interface StageApi {
+  openSession(spec: SessionSpec): Promise<void>;
+  closeSession(id: string): Promise<void>;
+  beginUtterance(sessionId: string, spec: UtteranceSpec): Promise<void>;
+  /** Resolves when the slice is in the stage's buffer: waiting here is the back-pressure. */
+  pushSound(sessionId: string, utteranceId: string, slice: SoundSlice): Promise<void>;
+  endUtterance(sessionId: string, utteranceId: string): Promise<void>;
+  interrupt(sessionId: string): Promise<Interrupted>;
+  addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
+  removeViewer(sessionId: string, viewerId: string): Promise<boolean>;
+  /** Closes everything and says what was still open; the process then ends by itself. */
+  shutdown(): Promise<ShutdownReport>;
+}
+
+/** What a stage tells control; nobody answers. */
+export interface StageEvents {
+  ready(): void;
+  heartbeat(beat: Heartbeat): void;
+  utteranceStarted(sessionId: string, utteranceId: string): void;
+  utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
+  viewersChanged(sessionId: string, count: number): void;
+  warning(sessionId: string, code: string, message: string): void;
+}
+
+export interface Timing {
+  mean: number;
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface ViewerStats {
+  id: string;
+  state: string;
+  rttMs: number | null;
+  lossFraction: number;
+  packetsSent: number;
+  bytesSent: number;
+  nacks: number;
+  retransmitted: number;
+  plis: number;
+  droppedPictures: number;
+}
+
+/** A session as its stage sees it. */
+export interface StageSessionStats {
+  id: string;
+  state: 'idle' | 'speaking';
+  /** The utterance that plays, and how much of it was played: also the acknowledgement for a restart. */
+  utterance: { id: string; playedSamples: number } | null;
+  queue: { length: number; capacity: number; drops: number };
+  pool: { size: number; outstanding: number; misses: number };
+  frames: number;
+  skippedFrames: number;
+  fps: number;
+  processingMs: Timing;
+  viewers: ViewerStats[];
+}
+
+export interface Heartbeat {
+  memory: { rssBytes: number; heapUsedBytes: number; externalBytes: number };
+  sessions: StageSessionStats[];
+}
+
+export interface ShutdownReport {
+  sessions: number;
+  viewers: number;
+  /** Frames and chunks that were not given back: 0 unless there is a defect. */
+  framesOutstanding: number;
+  chunksOutstanding: number;
+}
