@@ -1,0 +1,89 @@
+import { pageToken, serverUrl, withToken } from '../base.js';
+
+/** An answer that is not a success, with the server's own words (`api.md`, Errors). */
+export class ApiError extends Error {
+  constructor(status, { code = '', message = '', hint = '' } = {}) {
+    super(message || (status ? `The server answered ${status}.` : 'The server does not answer.'));
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+    this.hint = hint || (status ? '' : 'Is it running, and is the network up? This page goes on trying.');
+  }
+}
+
+const token = pageToken();
+const headers = token ? { Authorization: `Bearer ${token}` } : {};
+const sessionPath = (id, tail = '') => `api/v1/sessions/${encodeURIComponent(id)}${tail}`;
+
+async function call(method, path, { json, signal } = {}) {
+  const response = await fetch(serverUrl(path), {
+    method,
+    headers: json === undefined ? headers : { ...headers, 'Content-Type': 'application/json' },
+    body: json === undefined ? undefined : JSON.stringify(json),
+    signal: signal ?? AbortSignal.timeout(10_000),
+  }).catch((error) => {
+    throw error.name === 'AbortError' ? error : new ApiError(0);
+  });
+  const body = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new ApiError(response.status, body?.error);
+  return body;
+}
+
+export const listSessions = () => call('GET', 'api/v1/sessions');
+export const getSession = (id) => call('GET', sessionPath(id));
+export const createSession = (options) => call('POST', 'api/v1/sessions', { json: options });
+export const deleteSession = (id) => call('DELETE', sessionPath(id));
+export const say = (id, request) => call('POST', sessionPath(id, '/say'), { json: request });
+export const interrupt = (id) => call('POST', sessionPath(id, '/interrupt'), { json: {} });
+export const listVoices = () => call('GET', 'api/v1/voices');
+export const listPresets = () => call('GET', 'api/v1/presets');
+export const listAvatars = () => call('GET', 'api/v1/avatars');
+export const serverStats = () => call('GET', 'api/v1/stats');
+
+/** Address of a session's WHEP endpoint. */
+export const whepUrl = (id) => serverUrl(`whep/${encodeURIComponent(id)}`);
+export const whepToken = token;
+
+/** Address of a session's events for EventSource. */
+export const eventsUrl = (id) => withToken(serverUrl(sessionPath(id, '/events')), token);
+
+/** Address of a session's PCM WebSocket at the given rate. */
+export function audioSocketUrl(id, rateHz) {
+  const url = new URL(withToken(serverUrl(sessionPath(id, `/audio?rate=${rateHz}`)), token));
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
+
+/**
+ * Sends sound to be spoken. XMLHttpRequest, because fetch tells nothing about the progress of an upload.
+ * @param {string} id session
+ * @param {Blob} blob its `type` is sent as Content-Type
+ * @param {{onProgress?: (ratio: number) => void, signal?: AbortSignal}} [options]
+ * @returns {Promise<{utteranceId: string}>}
+ */
+export function uploadAudio(id, blob, { onProgress, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = new globalThis.XMLHttpRequest();
+    request.open('POST', serverUrl(sessionPath(id, '/audio')));
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.setRequestHeader('Content-Type', blob.type || 'application/octet-stream');
+    request.upload.addEventListener('progress', (event) => onProgress?.(event.loaded / event.total));
+    request.addEventListener('load', () => {
+      const body = parse(request.responseText);
+      if (request.status >= 200 && request.status < 300) resolve(body);
+      else reject(new ApiError(request.status, body?.error));
+    });
+    request.addEventListener('error', () => reject(new ApiError(0)));
+    request.addEventListener('abort', () => reject(new DOMException('The upload was cancelled.', 'AbortError')));
+    signal?.addEventListener('abort', () => request.abort(), { once: true });
+    request.send(blob);
+  });
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,164 @@
+import { audioSocketUrl } from './api.js';
+
+/** Sound that waits in the socket beyond this is stale: it is dropped and counted, not queued. */
+const LIMIT_S = 0.4;
+/** After the last word the microphone stays open for this long, so that the next push to talk is immediate. */
+const LINGER_MS = 15_000;
+
+/**
+ * Speaks live into a session: microphone → AudioWorklet → signed 16-bit → WebSocket, at the sound device's own rate.
+ *
+ * Events: `state` {state: 'off' | 'opening' | 'ready' | 'talking'}, `level` {peak 0…1} about 50 a second,
+ * `problem` {message, hint}, `message` with what the server says.
+ */
+export class Microphone extends EventTarget {
+  #sessionId;
+  #state = 'off';
+  #wanted = false;
+  #context = null;
+  #stream = null;
+  #node = null;
+  #socket = null;
+  #linger = 0;
+  #dropped = 0;
+
+  constructor(sessionId) {
+    super();
+    this.#sessionId = sessionId;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Blocks of 20 ms that were not sent because the network was too slow. */
+  get droppedBlocks() {
+    return this.#dropped;
+  }
+
+  /** Begins to talk; opens the microphone and the socket on first use. */
+  async talk() {
+    this.#wanted = true;
+    clearTimeout(this.#linger);
+    if (this.#state === 'talking' || this.#state === 'opening') return;
+    try {
+      if (this.#state === 'off') await this.#open();
+      if (this.#wanted) this.#show('talking');
+      else this.#pause();
+    } catch (error) {
+      this.close();
+      this.#emit('problem', explain(error));
+    }
+  }
+
+  /** Stops talking: tells the server that the utterance is complete. */
+  pause() {
+    this.#wanted = false;
+    if (this.#state === 'talking') this.#pause();
+  }
+
+  #pause() {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send('{"type":"end"}');
+    this.#show('ready');
+    this.#emit('level', { peak: 0 });
+    this.#linger = setTimeout(() => this.close(), LINGER_MS);
+  }
+
+  /** Gives the device and the socket back. Twice is harmless. */
+  close() {
+    this.#wanted = false;
+    clearTimeout(this.#linger);
+    for (const track of this.#stream?.getTracks() ?? []) track.stop();
+    this.#node?.port.close();
+    this.#node?.disconnect();
+    void this.#context?.close().catch(() => {});
+    const socket = this.#socket;
+    this.#stream = this.#node = this.#context = this.#socket = null;
+    socket?.close();
+    this.#emit('level', { peak: 0 });
+    if (this.#state !== 'off') this.#show('off');
+  }
+
+  async #open() {
+    this.#show('opening');
+    if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('insecure', 'SecurityError');
+    this.#stream = await navigator.mediaDevices.getUserMedia({
+      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+    this.#stream.getAudioTracks()[0].addEventListener('ended', () => this.close());
+    this.#context = new AudioContext({ latencyHint: 'interactive' });
+    await this.#context.audioWorklet.addModule(new URL('./mic-worklet.js', import.meta.url));
+    await this.#context.resume();
+    this.#socket = await openSocket(audioSocketUrl(this.#sessionId, this.#context.sampleRate));
+    this.#socket.addEventListener('message', ({ data }) => this.#onMessage(data));
+    this.#socket.addEventListener('close', () => this.#onClosed());
+    const source = this.#context.createMediaStreamSource(this.#stream);
+    this.#node = new AudioWorkletNode(this.#context, 'mic-capture', { numberOfOutputs: 0 });
+    this.#node.port.onmessage = ({ data }) => this.#onBlock(data);
+    source.connect(this.#node);
+  }
+
+  #onBlock({ pcm, peak }) {
+    if (this.#state !== 'talking') return;
+    this.#emit('level', { peak });
+    const limitBytes = this.#context.sampleRate * 2 * LIMIT_S;
+    if (this.#socket.readyState !== WebSocket.OPEN || this.#socket.bufferedAmount > limitBytes) this.#dropped += 1;
+    else this.#socket.send(pcm);
+  }
+
+  #onMessage(data) {
+    if (typeof data !== 'string') return;
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (message.type === 'error') this.#emit('problem', message.error ?? {});
+    else this.#emit('message', message);
+  }
+
+  #onClosed() {
+    if (!this.#socket) return;
+    this.close();
+    this.#emit('problem', { message: 'The connection for the microphone was lost.', hint: 'Talk again to reconnect.' });
+  }
+
+  #show(state) {
+    this.#state = state;
+    this.#emit('state', { state });
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+function openSocket(url) {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url);
+    socket.binaryType = 'arraybuffer';
+    socket.addEventListener('open', () => resolve(socket), { once: true });
+    socket.addEventListener('error', () => reject(new Error('socket')), { once: true });
+  });
+}
+
+function explain(error) {
+  switch (error.name) {
+    case 'NotAllowedError':
+      return { message: 'The microphone is blocked.', hint: 'Allow it for this page in the browser’s address bar.' };
+    case 'NotFoundError':
+      return { message: 'There is no microphone.', hint: 'Connect one and try again.' };
+    case 'NotReadableError':
+      return { message: 'The microphone is in use.', hint: 'Another program may hold it.' };
+    case 'SecurityError':
+      return {
+        message: 'Browsers give the microphone only to secure pages.',
+        hint: 'Open this page over https, or on the server itself as http://localhost.',
+      };
+    default:
+      return error.message === 'socket'
+        ? { message: 'The server did not accept the microphone.', hint: 'The session may be gone or busy.' }
+        : { message: `The microphone could not be opened: ${error.message}`, hint: '' };
+  }
+}
