@@ -1,0 +1,266 @@
+import RingBuffer from 'ringbufferjs';
+import { CHUNK_SAMPLES, type AudioChunk, type Closable } from '../units.js';
+
+/** What a chunk carries besides its samples. */
+export type ChunkMeta = Pick<AudioChunk, 'utteranceId' | 'startSample' | 'lengthSamples'>;
+
+export interface AudioQueueStats {
+  /** Chunks waiting, and how many may wait. */
+  length: number;
+  capacity: number;
+  /** Chunks lost since the start because a live source was faster than the clock. */
+  drops: number;
+  /** Chunks that entered since the start, dropped ones included. */
+  pushed: number;
+  /** Chunks taken and not yet given back. */
+  outstanding: number;
+}
+
+export interface AudioQueueOptions {
+  /** Chunks that may wait: `maxQueueSize` of the preset. Default 3. */
+  capacity?: number;
+  /** Chunks that the consumer may hold at a time between `take` and `release`. Default 2. */
+  maxTaken?: number;
+}
+
+/**
+ * The sound that waits for its picture: at most `capacity` chunks of 40 ms, first in, first out. All chunks are
+ * allocated at construction and go round; pushing copies the samples in.
+ *
+ * A live source pushes with `push`: when the queue is full the oldest chunk is dropped and counted. A source that
+ * must not lose anything uses `tryPush` and waits for room (`room`, `onRoom`, `whenRoom`).
+ */
+export class AudioQueue implements Closable {
+  readonly #maxTaken: number;
+  readonly #onEvicted = (chunk: AudioChunk): void => {
+    this.#drops++;
+    this.#recycle(chunk);
+  };
+  #ring: RingBuffer<AudioChunk>;
+  readonly #free: AudioChunk[] = [];
+  /** Every chunk of the queue, and whether the consumer has it: a foreign or second release is refused. */
+  readonly #taken = new Map<AudioChunk, boolean>();
+  #outstanding = 0;
+  #drops = 0;
+  #pushed = 0;
+  #closed = false;
+  readonly #waiters: (() => void)[] = [];
+
+  /** Called after room has appeared in a queue that had none. One listener; called synchronously. */
+  onRoom: (() => void) | null = null;
+
+  /** @throws RangeError when the capacity or `maxTaken` is not a positive whole number. */
+  constructor(options: AudioQueueOptions = {}) {
+    const capacity = options.capacity ?? 3;
+    this.#maxTaken = options.maxTaken ?? 2;
+    mustBePositive('capacity', capacity);
+    mustBePositive('maxTaken', this.#maxTaken);
+    this.#ring = new RingBuffer<AudioChunk>(capacity, this.#onEvicted);
+    this.#fillPool();
+  }
+
+  /** Chunks waiting. */
+  get length(): number {
+    return this.#ring.size();
+  }
+
+  get capacity(): number {
+    return this.#ring.capacity();
+  }
+
+  /** How many chunks `tryPush` would accept now. */
+  get room(): number {
+    return this.#closed ? 0 : this.capacity - this.length;
+  }
+
+  /**
+   * Adds 40 ms of a live source; the samples are copied.
+   * @param samples Exactly `CHUNK_SAMPLES` samples.
+   * @returns How many chunks were lost by it: 0, or 1 when the oldest made place.
+   * @throws RangeError when the number of samples is another.
+   */
+  push(samples: Int16Array, meta: ChunkMeta): number {
+    mustBeChunk(samples);
+    if (this.#closed) return 0;
+    const dropped = this.#ring.isFull() ? 1 : 0;
+    // Before the ring would do it: the chunk that goes is the one that the new samples are written to.
+    if (dropped === 1) this.#onEvicted(this.#ring.deq());
+    this.#enqueue(samples, meta);
+    return dropped;
+  }
+
+  /**
+   * Adds 40 ms of a source that waits; the samples are copied.
+   * @param samples Exactly `CHUNK_SAMPLES` samples.
+   * @returns Whether there was room; if not, nothing has changed.
+   * @throws RangeError when the number of samples is another.
+   */
+  tryPush(samples: Int16Array, meta: ChunkMeta): boolean {
+    mustBeChunk(samples);
+    if (this.room === 0) return false;
+    this.#enqueue(samples, meta);
+    return true;
+  }
+
+  /** Resolves when there is room, at once when there is; also when the queue is closed. */
+  whenRoom(): Promise<void> {
+    if (this.#closed || this.room > 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /**
+   * The oldest chunk, or null when nothing waits. The caller gives it back with `release`.
+   * @throws RangeError when the caller already holds `maxTaken` chunks.
+   */
+  take(): AudioChunk | null {
+    if (this.#ring.isEmpty()) return null;
+    if (this.#outstanding >= this.#maxTaken) throw new RangeError(`${this.#maxTaken} chunks were not released`);
+    const hadRoom = this.room > 0;
+    const chunk = this.#ring.deq();
+    this.#taken.set(chunk, true);
+    this.#outstanding++;
+    if (!hadRoom) this.#announceRoom();
+    return chunk;
+  }
+
+  /** Gives a chunk back. @throws RangeError when it is not one that was taken from this queue. */
+  release(chunk: AudioChunk): void {
+    if (this.#taken.get(chunk) !== true) throw new RangeError('chunk was not taken from this queue');
+    this.#taken.set(chunk, false);
+    this.#outstanding--;
+    this.#recycle(chunk);
+  }
+
+  /**
+   * The chunks that wait, oldest first: the look-ahead. They stay the queue's; look at them before the next call.
+   * @param out Reused by the caller; its length becomes the number of chunks.
+   */
+  ahead(out: AudioChunk[]): AudioChunk[] {
+    const length = this.#ring.size();
+    out.length = length;
+    // One full turn of the ring: peekN would allocate.
+    for (let i = 0; i < length; i++) {
+      const chunk = this.#ring.deq();
+      out[i] = chunk;
+      this.#ring.enq(chunk);
+    }
+    return out;
+  }
+
+  /** Removes the chunks of an utterance, or all. They do not count as drops. @returns How many it were. */
+  clear(utteranceId?: string): number {
+    const hadRoom = this.room > 0;
+    const length = this.#ring.size();
+    let removed = 0;
+    for (let i = 0; i < length; i++) {
+      const chunk = this.#ring.deq();
+      if (utteranceId === undefined || chunk.utteranceId === utteranceId) {
+        removed++;
+        this.#recycle(chunk);
+      } else this.#ring.enq(chunk);
+    }
+    if (removed > 0 && !hadRoom) this.#announceRoom();
+    return removed;
+  }
+
+  /** A new object each time: for reports, not for the frame loop. */
+  stats(): AudioQueueStats {
+    return {
+      length: this.length,
+      capacity: this.capacity,
+      drops: this.#drops,
+      pushed: this.#pushed,
+      outstanding: this.#outstanding,
+    };
+  }
+
+  /** Bytes of sample memory held. */
+  bytes(): number {
+    return this.#taken.size * CHUNK_SAMPLES * Int16Array.BYTES_PER_ELEMENT;
+  }
+
+  /**
+   * Changes the capacity; when fewer may wait than do, the oldest are dropped and counted.
+   * @throws RangeError when it is not a positive whole number.
+   */
+  resize(capacity: number): void {
+    mustBePositive('capacity', capacity);
+    if (this.#closed || capacity === this.capacity) return;
+    const hadRoom = this.room > 0;
+    const old = this.#ring;
+    // A new ring, as ringbufferjs has no resize; the old one goes with all its references.
+    this.#ring = new RingBuffer<AudioChunk>(capacity, this.#onEvicted);
+    while (!old.isEmpty()) this.#ring.enq(old.deq());
+    this.#fillPool();
+    if (!hadRoom) this.#announceRoom();
+  }
+
+  /** Empties the queue and lets everybody who waits go. Chunks that are out may still be released. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.clear();
+    this.onRoom = null;
+    for (const chunk of this.#free) this.#taken.delete(chunk);
+    this.#free.length = 0;
+    // ringbufferjs leaves references in slots that were read.
+    this.#ring = new RingBuffer<AudioChunk>(this.#ring.capacity(), this.#onEvicted);
+    this.#wakeWaiters();
+  }
+
+  #enqueue(samples: Int16Array, meta: ChunkMeta): void {
+    // At most `capacity` wait and `maxTaken` are out, and the pool holds their sum.
+    const chunk = this.#free.pop();
+    if (chunk === undefined) throw new Error('chunk pool is empty');
+    this.#pushed++;
+    chunk.samples.set(samples);
+    chunk.utteranceId = meta.utteranceId;
+    chunk.startSample = meta.startSample;
+    chunk.lengthSamples = meta.lengthSamples;
+    this.#ring.enq(chunk);
+  }
+
+  /** Back to the pool, or away when the pool has become smaller. */
+  #recycle(chunk: AudioChunk): void {
+    chunk.utteranceId = '';
+    if (this.#closed || this.#taken.size > this.#poolSize()) this.#taken.delete(chunk);
+    else this.#free.push(chunk);
+  }
+
+  #poolSize(): number {
+    return this.#ring.capacity() + this.#maxTaken;
+  }
+
+  #fillPool(): void {
+    while (this.#taken.size > this.#poolSize()) {
+      const chunk = this.#free.pop();
+      if (chunk === undefined) break;
+      this.#taken.delete(chunk);
+    }
+    while (this.#taken.size < this.#poolSize()) {
+      const chunk = { samples: new Int16Array(CHUNK_SAMPLES), utteranceId: '', startSample: 0, lengthSamples: 0 };
+      this.#taken.set(chunk, false);
+      this.#free.push(chunk);
+    }
+  }
+
+  #announceRoom(): void {
+    if (this.room === 0) return;
+    this.onRoom?.();
+    this.#wakeWaiters();
+  }
+
+  #wakeWaiters(): void {
+    while (this.#waiters.length > 0 && (this.#closed || this.room > 0)) this.#waiters.shift()?.();
+  }
+}
+
+function mustBePositive(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} must be a positive whole number`);
+}
+
+function mustBeChunk(samples: Int16Array): void {
+  if (samples.length !== CHUNK_SAMPLES) {
+    throw new RangeError(`a chunk has ${CHUNK_SAMPLES} samples, not ${samples.length}`);
+  }
+}
