@@ -1,0 +1,169 @@
+import { Audio, PeerConnection, type Track, Video } from 'node-datachannel';
+import type { Closable } from '../units.js';
+import { DhError } from '../errors.js';
+import type { MediaKind } from './rtp.js';
+import type { CheckedOffer, OfferedStream } from './sdp-offer.js';
+
+/** How a peer connection is made. */
+export interface PeerOptions {
+  /** The one UDP port of the process; all peer connections share it. */
+  udpPort: number;
+  /** An address of this machine, or `0.0.0.0`. */
+  bindAddress: string;
+  ssrc: Record<MediaKind, number>;
+  cname: string;
+}
+
+/** What a peer connection tells. Exceptions thrown here are swallowed: they would abort the process. */
+export interface PeerEvents {
+  /** Encrypted and ready for packets. Once. */
+  onConnected(): void;
+  /** Failed or closed by the other side. Once; not after `close`. */
+  onGone(): void;
+  /** A compound RTCP packet about one of the streams; valid during the call. */
+  onRtcp(data: Buffer): void;
+}
+
+/** The connection to one viewer. */
+export interface Peer extends Closable {
+  /** The library's answer with all candidates; rejects with `stage_unavailable` when it takes too long. */
+  readonly answer: Promise<string>;
+  /** Encrypts and sends one whole RTP or RTCP packet at once. False: it was dropped. Never throws. */
+  send(kind: MediaKind, packet: Buffer): boolean;
+  close(): void;
+}
+
+export type PeerFactory = (offer: CheckedOffer, options: PeerOptions, events: PeerEvents) => Peer;
+
+const GATHERING_LIMIT_MS = 2000;
+const MSID = 'dh-live';
+
+/** Connections and tracks that are collected close their native part, so all are held until they say they are closed. */
+const alive = new Set<object>();
+
+/** Peer connections of this process that are not closed yet, those that are closing among them. */
+export function openPeerCount(): number {
+  return alive.size;
+}
+
+/**
+ * A peer connection of libdatachannel without its media handlers: our RTP and RTCP pass through it as they are.
+ * @throws DhError `sdp_invalid` when the library refuses the offer
+ */
+export const createPeer: PeerFactory = (offer, options, events) => new NativePeer(offer, options, events);
+
+class NativePeer implements Peer {
+  readonly answer: Promise<string>;
+  readonly #connection: PeerConnection;
+  readonly #tracks: Partial<Record<MediaKind, Track>> = {};
+  readonly #events: PeerEvents;
+  #connected = false;
+  #over = false;
+  #giveUp: (error: DhError) => void = () => undefined;
+
+  constructor(offer: CheckedOffer, options: PeerOptions, events: PeerEvents) {
+    this.#events = events;
+    const { udpPort, bindAddress } = options;
+    this.#connection = new PeerConnection('', {
+      iceServers: [],
+      disableAutoNegotiation: true,
+      enableIceUdpMux: true,
+      portRangeBegin: udpPort,
+      portRangeEnd: udpPort,
+      bindAddress,
+    });
+    alive.add(this);
+    try {
+      this.answer = this.#negotiate(offer, options);
+    } catch (error) {
+      this.close();
+      throw new DhError('sdp_invalid', 'The SDP offer cannot be used: the WebRTC library refuses it.', {
+        cause: error,
+      });
+    }
+  }
+
+  send(kind: MediaKind, packet: Buffer): boolean {
+    if (this.#over) return false;
+    try {
+      return this.#tracks[kind]?.sendMessageBinary(packet) ?? false;
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#giveUp(new DhError('stage_unavailable', 'The connection was closed before its answer was ready.'));
+    try {
+      this.#connection.close();
+    } catch {
+      alive.delete(this);
+    }
+  }
+
+  #negotiate(offer: CheckedOffer, options: PeerOptions): Promise<string> {
+    const connection = this.#connection;
+    connection.onStateChange((state) => this.#guard(() => this.#onState(state)));
+    if (offer.audio !== null) this.#addTrack('audio', offer.audio, options);
+    if (offer.video !== null) this.#addTrack('video', offer.video, options);
+    const answer = new Promise<string>((resolve, reject) => {
+      const timer = setTimeout(
+        () => this.#giveUp(new DhError('stage_unavailable', 'The media port gave no address in time.')),
+        GATHERING_LIMIT_MS,
+      );
+      this.#giveUp = (error) => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      connection.onGatheringStateChange((state) =>
+        this.#guard(() => {
+          if (state !== 'complete') return;
+          const description = connection.localDescription();
+          if (description === null) return;
+          clearTimeout(timer);
+          resolve(description.sdp);
+        }),
+      );
+    });
+    // Closing before anybody waits is no unhandled rejection.
+    answer.catch(() => undefined);
+    connection.setRemoteDescription(offer.sdp, 'offer');
+    connection.setLocalDescription('answer');
+    return answer;
+  }
+
+  #addTrack(kind: MediaKind, stream: OfferedStream, { ssrc, cname }: PeerOptions): void {
+    const media = kind === 'video' ? new Video(stream.mid, 'SendOnly') : new Audio(stream.mid, 'SendOnly');
+    if (media instanceof Video) media.addH264Codec(stream.payloadType, stream.format);
+    else media.addOpusCodec(stream.payloadType, stream.format);
+    media.addSSRC(ssrc[kind], cname, MSID, kind);
+    const track = this.#connection.addTrack(media);
+    track.onOpen(() => this.#guard(() => this.#connectWhenOpen()));
+    track.onMessage((data) => this.#guard(() => this.#events.onRtcp(data)));
+    this.#tracks[kind] = track;
+  }
+
+  #onState(state: string): void {
+    if (state === 'closed') alive.delete(this);
+    if (state === 'connected') this.#connectWhenOpen();
+    if ((state === 'failed' || state === 'closed') && !this.#over) this.#events.onGone();
+  }
+
+  #connectWhenOpen(): void {
+    if (this.#connected || this.#over || this.#connection.state() !== 'connected') return;
+    if (!Object.values(this.#tracks).every((track) => track.isOpen())) return;
+    this.#connected = true;
+    this.#events.onConnected();
+  }
+
+  /** An exception in a callback of the library ends the process without `uncaughtException`. */
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch {
+      // Whoever was called counts his own mistakes; here there is nobody to tell.
+    }
+  }
+}

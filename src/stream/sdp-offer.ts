@@ -1,0 +1,232 @@
+import * as sdpTransform from 'sdp-transform';
+import { DhError } from '../errors.js';
+
+/** Limits of an offer. What browsers, OBS, GStreamer and ffmpeg send stays far below. */
+export const SDP_LIMITS = { bytes: 32 * 1024, lines: 500, lineBytes: 1024, media: 8 } as const;
+
+/** One m-line of the offer, in its place. */
+export interface OfferedMedia {
+  /** `audio`, `video`, `application`, … */
+  type: string;
+  protocol: string;
+  /** The format list as it was offered; an answer that refuses the line repeats its first entry. */
+  payloads: string;
+  mid: string;
+}
+
+/** A stream that the viewer is ready to receive. */
+export interface OfferedStream {
+  mid: string;
+  payloadType: number;
+  /** Format parameters for the answer, without the payload type. */
+  format: string;
+}
+
+/** What is left of an offer after the check. */
+export interface CheckedOffer {
+  /** An offer of our own making, with nothing in it that was not checked and no candidates; for libdatachannel. */
+  sdp: string;
+  /** H.264 in packetization-mode 1; null when the viewer takes no picture. */
+  video: OfferedStream | null;
+  /** Opus; null when the viewer takes no sound. */
+  audio: OfferedStream | null;
+  /** All m-lines in their order; those that are neither of the two above are refused in the answer. */
+  media: OfferedMedia[];
+}
+
+type Media = sdpTransform.MediaDescription;
+
+interface Transport {
+  ufrag: string;
+  pwd: string;
+  fingerprint: string;
+  setup: string;
+}
+
+const ICE_UFRAG = /^[A-Za-z0-9+/]{4,256}$/;
+const ICE_PWD = /^[A-Za-z0-9+/]{22,256}$/;
+const MID = /^[A-Za-z0-9_.~+-]{1,32}$/;
+const TOKEN = /^[A-Za-z0-9/._-]{1,32}$/;
+const PAYLOADS = /^[A-Za-z0-9 ._-]{1,512}$/;
+const PROFILE = /^[0-9a-fA-F]{6}$/;
+const HASH = /^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*$/;
+const HASH_BYTES: Record<string, number> = { 'sha-1': 20, 'sha-224': 28, 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 };
+
+function invalid(reason: string, cause?: unknown): DhError {
+  return new DhError('sdp_invalid', `The SDP offer cannot be used: ${reason}.`, {
+    hint: 'Send the offer of a WHEP player: H.264 video or Opus audio, recvonly or sendrecv.',
+    cause,
+  });
+}
+
+/**
+ * Checks a WHEP offer from a stranger and makes a new one from what was found good in it, so that nothing unchecked
+ * reaches the native library. The viewer's candidates are left out: the peer-reflexive one, which its first packet
+ * shows, is enough, and nobody can have packets sent to others or names resolved.
+ * @throws DhError `sdp_invalid` with the reason
+ */
+export function checkOffer(sdp: string): CheckedOffer {
+  checkShape(sdp);
+  let session: sdpTransform.SessionDescription;
+  try {
+    session = sdpTransform.parse(sdp);
+  } catch (error) {
+    throw invalid('it cannot be parsed', error);
+  }
+  const media = checkMedia(session.media);
+  const video = findStream(session.media, media, 'video', h264Of, session);
+  const audio = findStream(session.media, media, 'audio', opusOf, session);
+  if (video === null && audio === null) {
+    throw invalid('it takes neither H.264 (packetization-mode=1) nor Opus');
+  }
+  if (video !== null && video.payloadType === audio?.payloadType) throw invalid('payload types are not unique');
+  const first = session.media.find((_, i) => media[i]!.mid === (video ?? audio)!.mid)!;
+  return { sdp: compose(checkTransport(session, first), media, video, audio), video, audio, media };
+}
+
+function checkShape(sdp: string): void {
+  if (typeof sdp !== 'string' || sdp.trim() === '') throw invalid('it is empty');
+  if (Buffer.byteLength(sdp) > SDP_LIMITS.bytes) throw invalid(`it is longer than ${SDP_LIMITS.bytes} bytes`);
+  const lines = sdp.split(/\r\n|\r|\n/);
+  if (lines.length > SDP_LIMITS.lines) throw invalid(`it has more than ${SDP_LIMITS.lines} lines`);
+  if (lines.some((line) => line.length > SDP_LIMITS.lineBytes)) {
+    throw invalid(`a line is longer than ${SDP_LIMITS.lineBytes} bytes`);
+  }
+  if (!lines[0]!.startsWith('v=0')) throw invalid('it does not begin with v=0');
+  const count = lines.filter((line) => line.startsWith('m=')).length;
+  if (count === 0) throw invalid('it has no m-line');
+  if (count > SDP_LIMITS.media) throw invalid(`it has more than ${SDP_LIMITS.media} m-lines`);
+}
+
+function checkMedia(lines: Media[]): OfferedMedia[] {
+  const mids = new Set<string>();
+  return lines.map((line) => {
+    const mid = line.mid === undefined ? '' : String(line.mid);
+    if (!MID.test(mid)) throw invalid('the mid of an m-line is missing, too long or has odd characters');
+    if (mids.has(mid)) throw invalid('two m-lines have the same mid');
+    mids.add(mid);
+    const type = String(line.type);
+    const protocol = String(line.protocol);
+    const payloads = String(line.payloads ?? '');
+    if (!TOKEN.test(type) || !TOKEN.test(protocol) || !PAYLOADS.test(payloads)) throw invalid('an m-line is malformed');
+    return { type, protocol, payloads, mid };
+  });
+}
+
+/** The first m-line of a kind that can carry our stream; a direction that does not receive is no stream. */
+function findStream(
+  lines: Media[],
+  media: OfferedMedia[],
+  type: string,
+  formatOf: (line: Media) => Omit<OfferedStream, 'mid'> | null,
+  session: sdpTransform.SessionDescription,
+): OfferedStream | null {
+  for (const [i, line] of lines.entries()) {
+    const { protocol, mid } = media[i]!;
+    if (line.type !== type || !/^(UDP\/TLS\/)?RTP\/SAVPF$/.test(protocol)) continue;
+    if (line.port === 0 && line.bundleOnly === undefined) continue;
+    const direction = line.direction ?? session.direction ?? 'sendrecv';
+    if (direction !== 'recvonly' && direction !== 'sendrecv') continue;
+    const format = formatOf(line);
+    if (format === null) continue;
+    if (line.rtcpMux === undefined) throw invalid('a=rtcp-mux is missing');
+    return { mid, ...format };
+  }
+  return null;
+}
+
+/** Payload types of RTP that share a port with RTCP (RFC 5761, section 4). */
+function usablePayload(line: Media, payload: unknown): payload is number {
+  return (
+    Number.isInteger(payload) &&
+    (payload as number) >= 0 &&
+    (payload as number) <= 127 &&
+    ((payload as number) < 64 || (payload as number) > 95) &&
+    String(line.payloads).split(' ').includes(String(payload))
+  );
+}
+
+/**
+ * How well a profile fits a stream in constrained baseline: that itself, then baseline, main, high, whose decoders
+ * read it too (H.264, annex A.2).
+ */
+function profileRank(profile: string): number {
+  const [idc, constraints] = [profile.slice(0, 2).toLowerCase(), Number.parseInt(profile.slice(2, 4), 16)];
+  if (idc === '42') return (constraints & 0x40) !== 0 ? 0 : 1;
+  return idc === '4d' ? 2 : idc === '64' ? 3 : 4;
+}
+
+function h264Of(line: Media): Omit<OfferedStream, 'mid'> | null {
+  let best: Omit<OfferedStream, 'mid'> | null = null;
+  let bestRank = 4;
+  for (const { payload, codec, rate } of line.rtp) {
+    if (String(codec).toUpperCase() !== 'H264' || rate !== 90_000 || !usablePayload(line, payload)) continue;
+    const config = line.fmtp.find((fmtp) => fmtp.payload === payload)?.config;
+    const parameters = sdpTransform.parseParams(String(config ?? ''));
+    if (String(parameters['packetization-mode']) !== '1') continue;
+    // Without the parameter the profile is plain baseline (RFC 6184, section 8.1).
+    const profile = /(?:^|;)\s*profile-level-id=([^;\s]*)/i.exec(String(config))?.[1] ?? '420010';
+    if (!PROFILE.test(profile) || profileRank(profile) >= bestRank) continue;
+    bestRank = profileRank(profile);
+    best = {
+      payloadType: payload,
+      format: `level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=${profile.toLowerCase()}`,
+    };
+  }
+  return best;
+}
+
+function opusOf(line: Media): Omit<OfferedStream, 'mid'> | null {
+  const found = line.rtp.find(
+    ({ payload, codec, rate }) =>
+      String(codec).toLowerCase() === 'opus' && rate === 48_000 && usablePayload(line, payload),
+  );
+  return found === undefined ? null : { payloadType: found.payload, format: 'minptime=10;useinbandfec=1' };
+}
+
+function checkTransport(session: sdpTransform.SessionDescription, line: Media): Transport {
+  const ufrag = String(line.iceUfrag ?? session.iceUfrag ?? '');
+  const pwd = String(line.icePwd ?? session.icePwd ?? '');
+  const { type = '', hash = '' } = line.fingerprint ?? session.fingerprint ?? {};
+  const setup = String(line.setup ?? session.setup ?? 'actpass');
+  if (!ICE_UFRAG.test(ufrag)) throw invalid('a=ice-ufrag is missing or malformed');
+  if (!ICE_PWD.test(pwd)) throw invalid('a=ice-pwd is missing or malformed');
+  const algorithm = String(type).toLowerCase();
+  const bytes = Object.hasOwn(HASH_BYTES, algorithm) ? HASH_BYTES[algorithm]! : -1;
+  if (!HASH.test(String(hash)) || String(hash).length !== bytes * 3 - 1) {
+    throw invalid('a=fingerprint is missing or malformed');
+  }
+  if (setup !== 'actpass' && setup !== 'active' && setup !== 'passive') throw invalid('a=setup is unknown');
+  return { ufrag, pwd, fingerprint: `${algorithm} ${String(hash).toUpperCase()}`, setup };
+}
+
+function compose(
+  transport: Transport,
+  media: OfferedMedia[],
+  video: OfferedStream | null,
+  audio: OfferedStream | null,
+): string {
+  const streams = media.flatMap(({ mid }) => [video, audio].filter((stream) => stream?.mid === mid) as OfferedStream[]);
+  const lines = [
+    'v=0',
+    'o=- 1 1 IN IP4 127.0.0.1',
+    's=-',
+    't=0 0',
+    `a=group:BUNDLE ${streams.map(({ mid }) => mid).join(' ')}`,
+    'a=ice-options:trickle',
+    `a=ice-ufrag:${transport.ufrag}`,
+    `a=ice-pwd:${transport.pwd}`,
+    `a=fingerprint:${transport.fingerprint}`,
+    `a=setup:${transport.setup}`,
+    ...streams.flatMap((stream) => [
+      `m=${stream === video ? 'video' : 'audio'} 9 UDP/TLS/RTP/SAVPF ${stream.payloadType}`,
+      'c=IN IP4 0.0.0.0',
+      `a=mid:${stream.mid}`,
+      'a=recvonly',
+      'a=rtcp-mux',
+      `a=rtpmap:${stream.payloadType} ${stream === video ? 'H264/90000' : 'opus/48000/2'}`,
+      `a=fmtp:${stream.payloadType} ${stream.format}`,
+    ]),
+  ];
+  return `${lines.join('\r\n')}\r\n`;
+}
