@@ -14,7 +14,18 @@ export async function toWav(file, options) {
 export async function toMp4(blob, options) {
   const picture = /h264|avc1/i.test(blob.type)
     ? ['-c:v', 'copy']
-    : ['-c:v', 'libx264', '-preset', 'ultrafast', '-crf', '21', '-pix_fmt', 'yuv420p', '-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2'];
+    : [
+        '-c:v',
+        'libx264',
+        '-preset',
+        'ultrafast',
+        '-crf',
+        '21',
+        '-pix_fmt',
+        'yuv420p',
+        '-vf',
+        'pad=ceil(iw/2)*2:ceil(ih/2)*2',
+      ];
   const args = [...picture, '-c:a', 'aac', '-b:a', '128k', '-movflags', '+faststart'];
   const data = await run(new File([blob], 'recording.webm'), args, 'mp4', options);
   return new Blob([data], { type: 'video/mp4' });

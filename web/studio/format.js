@@ -22,7 +22,9 @@ export function durationText(ms) {
   const seconds = Math.round(ms / 1000);
   const tail = String(seconds % 60).padStart(2, '0');
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes}:${tail}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${tail}`;
+  return minutes < 60
+    ? `${minutes}:${tail}`
+    : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${tail}`;
 }
 
 /** A number with at most `digits` decimals, or a dash. */

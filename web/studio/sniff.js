@@ -14,7 +14,8 @@ export function serverAudioType(head) {
   if (tag === 'OggS') return /OpusHead|vorbis|FLAC/.test(ascii(head, 28, 16)) ? 'audio/ogg' : null;
   if (tag.startsWith('ID3')) return 'audio/mpeg';
   // MPEG audio frame: sync, layer III or II, a valid bit rate and rate. Layer 0 would be AAC in ADTS.
-  if (head[0] === 0xff && (head[1] & 0xe0) === 0xe0 && (head[1] & 0x06) !== 0 && head[2] >> 4 !== 15) return 'audio/mpeg';
+  if (head[0] === 0xff && (head[1] & 0xe0) === 0xe0 && (head[1] & 0x06) !== 0 && head[2] >> 4 !== 15)
+    return 'audio/mpeg';
   if (ascii(head, 4, 4) === 'ftyp' && /^(M4A|M4B)/.test(ascii(head, 8, 4))) return 'audio/mp4';
   return null;
 }

@@ -1,0 +1,108 @@
+/** The page `/studio`: wires the panels. Each panel is a file of its own; `session-feed.js` brings the news. */
+import '../dh-live-viewer.js';
+import { interrupt, listVoices, whepToken, whepUrl } from './api.js';
+import { byId } from './dom.js';
+import { FiguresPanel } from './figures-panel.js';
+import { FilePanel } from './file-panel.js';
+import { durationText } from './format.js';
+import { MicPanel } from './mic-panel.js';
+import { clearNotice, logLine, showError } from './notices.js';
+import { RecordPanel } from './record-panel.js';
+import { SessionFeed } from './session-feed.js';
+import { SessionsPanel } from './sessions-panel.js';
+import { SpeakPanel } from './speak-panel.js';
+
+const viewer = document.querySelector('dh-live-viewer');
+const sessions = new SessionsPanel(new URLSearchParams(location.search).get('session'));
+const sessionId = () => sessions.current;
+const figures = new FiguresPanel();
+const speak = new SpeakPanel(sessionId);
+const mic = new MicPanel(sessionId, viewer);
+new FilePanel(sessionId);
+new RecordPanel(viewer);
+let feed = null;
+
+sessions.addEventListener('chosen', ({ detail }) => show(detail.id));
+viewer.addEventListener('dh-stats', ({ detail }) => figures.received(detail));
+viewer.addEventListener('dh-state', ({ detail }) => {
+  if (detail.state !== 'live') figures.received(null);
+});
+byId('interrupt').addEventListener('click', () => void stopTalking());
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+  if (document.fullscreenElement) return;
+  event.preventDefault();
+  void stopTalking();
+});
+
+if (sessions.current) show(sessions.current);
+void sessions.refresh().then(() => {
+  if (!sessions.current && !feed) logLine('There is no session yet: create one with “New…”.', 'warning');
+});
+void loadVoices();
+
+/** Puts a session on show, or none. */
+function show(id) {
+  feed?.close();
+  feed = null;
+  mic.reset();
+  figures.clear();
+  clearNotice();
+  const link = new URL('./', location.href);
+  link.search = location.search;
+  byId('viewer-link').href = link.href;
+  if (!id) return viewer.removeAttribute('src');
+  if (whepToken) viewer.setAttribute('token', whepToken);
+  viewer.setAttribute('src', whepUrl(id));
+  feed = new SessionFeed(id);
+  feed.addEventListener('info', ({ detail }) => figures.update(detail.info));
+  feed.addEventListener('event', ({ detail }) => {
+    report(detail);
+    figures.update(feed.info);
+    if (detail.name.startsWith('utterance.')) feed.refresh();
+  });
+  feed.addEventListener('trouble', ({ detail }) => showError(detail.error));
+  feed.addEventListener('recovered', () => {
+    clearNotice();
+    logLine('The session is back.');
+  });
+}
+
+function report({ name, data }) {
+  const heard = Number.isFinite(data.playedMs) ? ` after ${durationText(data.playedMs)}` : '';
+  switch (name) {
+    case 'utterance.started':
+      return logLine(data.text ? `Speaks: ${data.text}` : 'Began to speak.');
+    case 'utterance.ended':
+      return logLine(`Finished${heard}.`);
+    case 'utterance.interrupted':
+      return logLine(`Interrupted${heard}.`, 'warning');
+    case 'viewers':
+      return logLine(data.count === 1 ? 'One viewer.' : `${data.count} viewers.`);
+    case 'warning':
+      return logLine(data.message ?? data.code ?? 'Warning.', 'warning');
+    default:
+      return undefined;
+  }
+}
+
+async function stopTalking() {
+  if (!feed) return;
+  try {
+    await interrupt(feed.id);
+    clearNotice();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+async function loadVoices() {
+  try {
+    const voices = await listVoices();
+    speak.setVoices(voices);
+    sessions.setVoices(voices);
+  } catch (error) {
+    showError(error);
+    setTimeout(() => void loadVoices(), 3000);
+  }
+}
