@@ -119,6 +119,7 @@ export class Session extends EventEmitter<SessionEventMap> {
     }
     if (this.#playing === playing) {
       playing.settle(false);
+      if (!this.#feeding) this.#playing = null; // its stage is away: nobody waits for it
       this.#tell('utterance.interrupted', { utteranceId: utterance.id, playedMs });
     }
     return { utteranceId: utterance.id, playedMs };
@@ -149,7 +150,7 @@ export class Session extends EventEmitter<SessionEventMap> {
     for (const utterance of this.#waiting.splice(0)) utterance.close();
     this.#playing?.utterance.close();
     this.#playing?.settle(false);
-    for (const [name, listener] of this.#listeners) this.stage.off(name as 'up', listener as () => void);
+    for (const [name, listener] of this.#listeners) this.stage.off(name as 'up', listener);
     if (this.#open) await this.stage.api.closeSession(this.id).catch(() => undefined);
     this.#open = false;
     this.emit('closed');
@@ -158,7 +159,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   #listen(): void {
     const on = (name: string, listener: (...args: never[]) => void): void => {
       this.#listeners.push([name, listener]);
-      this.stage.on(name as 'up', listener as () => void);
+      this.stage.on(name as 'up', listener);
     };
     on('up', () => void this.#reopen());
     on('down', () => {
@@ -241,10 +242,12 @@ export class Session extends EventEmitter<SessionEventMap> {
     const settled = new Promise<boolean>((resolve) => (settle = resolve));
     const playing: Playing = { utterance, started: this.#playing?.started ?? false, settle };
     this.#playing = playing;
+    let onDown!: () => void;
     const down = new Promise<never>((_, reject) => {
-      this.stage.once('down', () => reject(new DhError('stage_unavailable', 'The stage went away.')));
+      onDown = () => reject(new DhError('stage_unavailable', 'The stage went away.'));
     });
     down.catch(() => undefined);
+    this.stage.once('down', onDown);
     try {
       await Promise.race([this.#send(utterance), settled, down]);
       this.#waiting[0]?.prime().catch(() => undefined);
@@ -258,6 +261,8 @@ export class Session extends EventEmitter<SessionEventMap> {
         await this.stage.api.interrupt(this.id).catch(() => undefined);
         this.#tell('utterance.ended', { utteranceId: utterance.id, playedMs: toMs(utterance.acknowledgedSamples) });
       }
+    } finally {
+      this.stage.off('down', onDown);
     }
     utterance.close();
     this.#playing = null;

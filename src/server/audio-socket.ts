@@ -1,0 +1,198 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { checkRate } from '../audio/door.js';
+import type { Config } from '../config/schema.js';
+import { DhError } from '../errors.js';
+import { authorize } from './http/app.js';
+import { PushSource } from './push-source.js';
+import type { Session, SessionEventName } from './session.js';
+import type { SessionRegistry } from './session-registry.js';
+import { Utterance } from './utterance.js';
+
+const PATH = /^\/api\/v1\/sessions\/([^/]{1,128})\/audio$/;
+/** Longest message: half a second at 192 kHz, and room. */
+const MAX_MESSAGE_BYTES = 256 * 1024;
+/** A live source that sends nothing for this long has finished its utterance, in ms. */
+const LIVE_PAUSE = 1_000;
+/** A client that does not read its events is let go when this much waits for it. */
+const MOST_BUFFERED_BYTES = 256 * 1024;
+const PING_INTERVAL = 20_000;
+
+/** Sound over a WebSocket: `/api/v1/sessions/:id/audio?rate=16000[&overflow=wait]`. */
+export class AudioSockets {
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
+  readonly #config: Config;
+  readonly #sessions: SessionRegistry;
+  readonly #busy = new Set<Session>();
+
+  constructor(config: Config, sessions: SessionRegistry, http: Server) {
+    this.#config = config;
+    this.#sessions = sessions;
+    http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  close(): void {
+    for (const client of this.#server.clients) client.close(1001, 'server stops');
+    this.#server.close();
+    const timer = setTimeout(() => {
+      for (const client of this.#server.clients) client.terminate();
+    }, 300);
+    timer.unref();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    try {
+      const url = new URL(request.url ?? '/', 'http://localhost');
+      authorize(this.#config.server.token, request.headers.authorization, request.url ?? '/');
+      this.#checkOrigin(request.headers.origin, request.headers.host);
+      const id = PATH.exec(url.pathname)?.[1];
+      if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');
+      const session = this.#sessions.get(decodeURIComponent(id));
+      const rate = checkRate(Number(url.searchParams.get('rate') ?? 16_000));
+      const live = url.searchParams.get('overflow') !== 'wait';
+      if (this.#busy.has(session)) {
+        throw new DhError('source_busy', 'Another source sends sound to this session.', {
+          hint: 'Close it, or use another session.',
+        });
+      }
+      this.#server.handleUpgrade(request, socket, head, (client) => this.#serve(client, session, rate, live));
+    } catch (error) {
+      refuse(socket, DhError.from(error));
+    }
+  }
+
+  /** A page of another site must not feed the avatar of somebody who runs it on this machine. */
+  #checkOrigin(origin: string | undefined, host: string | undefined): void {
+    const { corsOrigins } = this.#config.server;
+    if (origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
+    if (URL.canParse(origin) && new URL(origin).host === host) return;
+    throw new DhError('unauthorized', `Pages of ${origin} may not send sound.`, { hint: 'See server.corsOrigins.' });
+  }
+
+  #serve(client: WebSocket, session: Session, rate: number, live: boolean): void {
+    this.#busy.add(session);
+    const feed = new SocketFeed(client, session, rate, live);
+    const onEvent = (name: SessionEventName, data: Record<string, unknown>): void => {
+      if (client.readyState !== client.OPEN) return;
+      client.send(JSON.stringify({ type: name, ...data }));
+      if (client.bufferedAmount > MOST_BUFFERED_BYTES) client.terminate();
+    };
+    const onClosed = (): void => client.close(1000, 'session ended');
+    let answered = true;
+    const ping = setInterval(() => {
+      if (!answered) return client.terminate();
+      answered = false;
+      client.ping();
+    }, PING_INTERVAL);
+    client.on('pong', () => (answered = true));
+    client.on('error', () => client.terminate());
+    client.on('close', () => {
+      clearInterval(ping);
+      session.off('event', onEvent);
+      session.off('closed', onClosed);
+      this.#busy.delete(session);
+      feed.close();
+    });
+    client.on('message', (data, isBinary) => {
+      try {
+        if (isBinary) feed.sound(data as Buffer);
+        else feed.command((data as Buffer).toString('utf8'));
+      } catch (error) {
+        client.send(JSON.stringify({ type: 'error', error: DhError.from(error).toJSON() }));
+      }
+    });
+    session.on('event', onEvent);
+    session.on('closed', onClosed);
+  }
+}
+
+/** The sound of one socket: begins an utterance with its first sample, ends it after a pause or when told to. */
+class SocketFeed {
+  readonly #client: WebSocket;
+  readonly #session: Session;
+  readonly #rate: number;
+  readonly #live: boolean;
+  #source: PushSource | null = null;
+  #pause: NodeJS.Timeout | null = null;
+
+  constructor(client: WebSocket, session: Session, rate: number, live: boolean) {
+    this.#client = client;
+    this.#session = session;
+    this.#rate = rate;
+    this.#live = live;
+  }
+
+  sound(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#source ??= this.#begin();
+    if (!this.#source.write(bytes) && !this.#live) this.#client.pause();
+    if (!this.#live) return;
+    if (this.#pause) this.#pause.refresh();
+    else this.#pause = setTimeout(() => this.#end(), LIVE_PAUSE);
+  }
+
+  command(text: string): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      throw new DhError('bad_request', 'A text message is JSON.', { hint: '{"type":"interrupt"} or {"type":"end"}' });
+    }
+    const type = (message as { type?: unknown } | null)?.type;
+    if (type === 'end') this.#end();
+    else if (type === 'interrupt') {
+      this.#end();
+      void this.#session.interrupt();
+    } else {
+      throw new DhError('bad_request', 'The message has no known type.', { hint: 'Types are: interrupt, end.' });
+    }
+  }
+
+  close(): void {
+    this.#end();
+  }
+
+  #begin(): PushSource {
+    const source = new PushSource(this.#rate, {
+      live: this.#live,
+      onDrain: () => {
+        if (this.#client.isPaused) this.#client.resume();
+      },
+    });
+    const utterance = new Utterance(
+      (signal) => {
+        signal.addEventListener('abort', () => {
+          if (this.#source === source) this.#source = null;
+        });
+        return source.pieces(signal);
+      },
+      { overflow: this.#live ? 'drop-oldest' : 'wait' },
+    );
+    // A live speaker cannot wait for a turn: what is said now ends.
+    if (this.#live)
+      void this.#session
+        .interrupt()
+        .then(() => this.#session.enqueue(utterance))
+        .catch(() => this.#end());
+    else this.#session.enqueue(utterance);
+    return source;
+  }
+
+  #end(): void {
+    if (this.#pause) clearTimeout(this.#pause);
+    this.#pause = null;
+    this.#source?.end();
+    this.#source = null;
+    if (this.#client.isPaused) this.#client.resume();
+  }
+}
+
+function refuse(socket: Duplex, error: DhError): void {
+  const body = JSON.stringify({ error: error.toJSON() });
+  socket.end(
+    `HTTP/1.1 ${error.status} ${error.code}\r\nContent-Type: application/json\r\nConnection: close\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,199 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { BakeService } from '../avatar/bake-service.js';
+import { Catalogue } from '../avatar/catalogue.js';
+import type { Config } from '../config/schema.js';
+import { DhError } from '../errors.js';
+import { MediaClient } from '../media/media-client.js';
+import { UploadStore } from '../media/upload-store.js';
+import { SpeechService } from '../speech/speech-service.js';
+import { SAMPLE_RATE, type Clock, type SpeechPiece } from '../units.js';
+import { AudioSockets } from './audio-socket.js';
+import { createApp } from './http/app.js';
+import type { ServerContext } from './http/context.js';
+import { ServerStats } from './server-stats.js';
+import { SessionRegistry } from './session-registry.js';
+import { startStatsLine } from './stats-line.js';
+import { Supervisor } from './supervisor.js';
+
+export interface ControlOptions {
+  config: Config;
+  presetName: string;
+  cacheDir: string;
+  log: Logger;
+  clock: Clock;
+}
+
+/** Most time that a graceful stop takes, in ms. */
+const SHUTDOWN_LIMIT = 3_000;
+
+/** The control process: everything but the frame loop and the viewers' connections. */
+export class Control {
+  readonly #options: ControlOptions;
+  readonly #speech: SpeechService;
+  readonly #media: MediaClient;
+  readonly #uploads: UploadStore;
+  readonly #bakes: BakeService;
+  readonly #supervisor: Supervisor;
+  readonly #stats: ServerStats;
+  readonly #temp: string;
+  readonly sessions: SessionRegistry;
+  #app: FastifyInstance | null = null;
+  #sockets: AudioSockets | null = null;
+  #statsLine: { close(): void } | null = null;
+  #closing: Promise<void> | null = null;
+  #onStopRequest: (reason: string) => void = () => undefined;
+
+  private constructor(options: ControlOptions, supervisor: Supervisor, temp: string) {
+    const { config, clock, log } = options;
+    this.#options = options;
+    this.#supervisor = supervisor;
+    this.#temp = temp;
+    this.#speech = new SpeechService({ maxTextChars: config.limits.maxTextChars });
+    this.#media = new MediaClient();
+    this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
+    const catalogue = new Catalogue([config.avatarsDir]);
+    this.#bakes = new BakeService({ cacheDir: options.cacheDir, avatarsDirs: [config.avatarsDir] });
+    this.sessions = new SessionRegistry({
+      config,
+      presetName: options.presetName,
+      supervisor,
+      checkAvatar: async (name) => void (await catalogue.resolve(name)),
+      checkVoice: (voice) => void this.#speech.plan({ text: 'a', voice }),
+      bake: (avatar, { width, height }) => this.#bake(avatar, width, height),
+    });
+    this.#stats = new ServerStats({
+      sessions: this.sessions,
+      supervisor,
+      otherPids: () => (this.#media.pid === null ? [] : [{ name: 'media', pid: this.#media.pid }]),
+      memoryLimitBytes: config.memory.maxMemoryMb * 1e6,
+      clock,
+    });
+    for (const stage of supervisor.stages) {
+      stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
+      stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));
+    }
+    this.sessions.on('opened', (session) => {
+      session.on('event', (name, data) => {
+        const { text: _text, ...fields } = data; // no transcript in a log
+        log[name === 'warning' ? 'warn' : 'debug']({ session: session.id, ...fields }, name);
+      });
+    });
+    this.#catalogue = catalogue;
+  }
+  readonly #catalogue: Catalogue;
+
+  static async create(options: ControlOptions): Promise<Control> {
+    const supervisor = await Supervisor.create(options.config, options.clock);
+    const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
+    return new Control(options, supervisor, temp);
+  }
+
+  /** Listens and opens the session `main`. Returns the URL. Rejects when the port is taken. */
+  async start(onStopRequest: (reason: string) => void): Promise<string> {
+    const { config, log } = this.#options;
+    this.#onStopRequest = onStopRequest;
+    this.#app = await createApp(this.#context());
+    await this.#app.listen({ host: config.server.host, port: config.server.port });
+    this.#sockets = new AudioSockets(config, this.sessions, this.#app.server);
+    this.#supervisor.start();
+    await this.sessions.create({ id: 'main' });
+    this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
+    this.#statsLine = startStatsLine(this.#stats, config.statsIntervalS, log);
+    const { address, port, family } = this.#app.server.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Closes everything within three seconds and logs what was still open. Twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { log, clock } = this.#options;
+    const begin = clock();
+    const sessions = this.sessions.list();
+    const viewers = sessions.reduce((sum, { stats }) => sum + (stats?.viewers.length ?? 0), 0);
+    this.#statsLine?.close();
+    this.#sockets?.close();
+    await within(SHUTDOWN_LIMIT / 3, this.sessions.close());
+    await within(
+      SHUTDOWN_LIMIT / 2,
+      Promise.all([
+        this.#supervisor.close(SHUTDOWN_LIMIT / 3),
+        this.#speech.close(),
+        this.#media.close(),
+        this.#bakes.close(),
+        this.#app?.close(),
+      ]),
+    );
+    this.#stats.close();
+    await rm(this.#temp, { recursive: true, force: true });
+    log.info({ sessions: sessions.length, viewers, ms: Math.round(clock() - begin) }, 'stopped');
+  }
+
+  async #bake(avatar: string, width: number, height: number): Promise<string> {
+    const { log, clock } = this.#options;
+    const begin = clock();
+    let told = begin;
+    const path = await this.#bakes.bake(avatar, { width, height }, (done, total) => {
+      if (clock() - told < 1000) return;
+      told = clock();
+      log.info({ avatar, done, total }, 'drawing the avatar (only once)');
+    });
+    log.debug({ avatar, width, height, ms: Math.round(clock() - begin) }, 'avatar ready');
+    return path;
+  }
+
+  #context(): ServerContext {
+    const { config, log } = this.#options;
+    return {
+      config,
+      log,
+      sessions: this.sessions,
+      stats: this.#stats,
+      voices: () => this.#speech.voices(),
+      avatars: () => this.#catalogue.list(),
+      speak: (request) => {
+        const plan = this.#speech.plan(request);
+        return (signal) => this.#speech.speak(plan, signal);
+      },
+      receive: async (body) => {
+        const upload = await this.#uploads.receive(body);
+        return (signal) => this.#decode(upload, signal);
+      },
+      requestShutdown: (reason) => setImmediate(() => this.#onStopRequest(reason)),
+      shuttingDown: () => this.#closing !== null,
+    };
+  }
+
+  async *#decode(
+    upload: { path: string; remove(): Promise<void> },
+    signal: AbortSignal,
+  ): AsyncGenerator<SpeechPiece, void, undefined> {
+    const { maxUploadDurationS: maxDurationS } = this.#options.config.limits;
+    let samples = 0;
+    try {
+      for await (const pcm of this.#media.decode(upload.path, { maxDurationS, signal })) {
+        samples += pcm.length;
+        yield { pcm, sampleRateHz: SAMPLE_RATE, cues: null };
+      }
+      if (samples === 0) throw new DhError('audio_invalid', 'The file holds no sound.');
+    } finally {
+      await upload.remove();
+    }
+  }
+}
+
+/** Waits for `work`, but no longer than `limit` ms. */
+async function within(limit: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)));
+  await Promise.race([work.catch(() => undefined), late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,30 @@
+import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/schema.js';
+import type { SpeechPiece } from '../../units.js';
+import type { SessionRegistry } from '../session-registry.js';
+import type { ServerStats } from '../server-stats.js';
+
+/** A text that a voice can speak. */
+export interface SpeakRequest {
+  text: string;
+  voice?: string | undefined;
+  language?: string | undefined;
+}
+
+/** What the routes need; they reach the rest of the server only through this. */
+export interface ServerContext {
+  config: Config;
+  log: Logger;
+  sessions: SessionRegistry;
+  stats: ServerStats;
+  voices(): unknown[];
+  avatars(): Promise<{ name: string; title: string }[]>;
+  /** Checks at once (throws `text_empty`, `voice_not_found` …) and returns what produces the sound. */
+  speak(request: SpeakRequest): (signal: AbortSignal) => AsyncIterable<SpeechPiece>;
+  /** Takes in a file and returns what produces its sound; throws `body_too_large`. */
+  receive(body: Readable): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>>;
+  /** Asks the server to stop, as Ctrl+C does. */
+  requestShutdown(reason: string): void;
+  shuttingDown(): boolean;
+}

@@ -1,0 +1,58 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import { DhError } from '../../errors.js';
+
+/** Seconds after which a client may try again what failed for now. */
+const RETRY_AFTER_S = 1;
+
+/** Checks a body or query against its schema. Throws `bad_request` that names the field. */
+export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const result = schema.safeParse(value ?? {});
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join('.') ?? '';
+  throw new DhError('bad_request', `${field ? `${field}: ` : ''}${issue?.message ?? 'invalid'}`, {
+    hint: 'The body is JSON; docs/api.md shows each call.',
+  });
+}
+
+/** The one place where an error becomes an answer. */
+export function errorHandler(log: Logger) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const known = translate(error as FastifyError, request);
+    if (known.status >= 500 && !known.retryable)
+      log.error({ err: error, url: request.routeOptions.url }, 'request failed');
+    if (reply.sent) return;
+    if (known.retryable) void reply.header('Retry-After', RETRY_AFTER_S);
+    void reply.code(known.status).send({ error: known.toJSON() });
+  };
+}
+
+function translate(error: FastifyError, request: FastifyRequest): DhError {
+  if (error instanceof DhError) return error;
+  const whep = request.routeOptions.url?.startsWith('/whep') ?? false;
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return whep
+        ? new DhError('sdp_type', 'An offer is sent as application/sdp.')
+        : new DhError(
+            'audio_unsupported',
+            `The content type ${request.headers['content-type'] ?? ''} is not accepted here.`,
+          );
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return whep
+        ? new DhError('sdp_invalid', 'The offer is too large.')
+        : new DhError('body_too_large', 'The body is too large.', { hint: 'See limits in docs/configuration.md.' });
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return new DhError('bad_request', error.message);
+    default:
+  }
+  const status = error.statusCode ?? 500;
+  if (status === 404) return new DhError('not_found', error.message);
+  if (status === 413) return new DhError('body_too_large', error.message);
+  if (status >= 400 && status < 500) return new DhError('bad_request', error.message);
+  return new DhError('internal', 'Something went wrong in the server.', { cause: error, hint: 'Its log says more.' });
+}

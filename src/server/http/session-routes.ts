@@ -1,0 +1,104 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { DhError } from '../../errors.js';
+import type { Session } from '../session.js';
+import { Utterance } from '../utterance.js';
+import type { ServerContext } from './context.js';
+import { check } from './errors.js';
+import { streamEvents } from './event-stream.js';
+
+const Name = z.string().min(1).max(100);
+const CreateBody = z.strictObject({
+  id: Name.optional(),
+  avatar: Name.optional(),
+  preset: Name.optional(),
+  voice: Name.optional(),
+});
+const SayBody = z.strictObject({
+  text: z.string(),
+  voice: Name.optional(),
+  language: Name.optional(),
+  interrupt: z.boolean().default(false),
+});
+const AudioQuery = z.object({ interrupt: z.stringbool().default(false) });
+
+type WithId = FastifyRequest<{ Params: { id: string } }>;
+
+/** `/sessions` and what belongs to one: say, audio, interrupt, events. */
+export function sessionRoutes(context: ServerContext) {
+  const { sessions, stats } = context;
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/sessions', () => sessions.list().map((session) => stats.session(session)));
+
+    app.post('/sessions', async (request, reply) => {
+      const session = await sessions.create(check(CreateBody, request.body));
+      return reply.code(201).header('Location', `/api/v1/sessions/${session.id}`).send(stats.session(session));
+    });
+
+    app.get('/sessions/:id', (request: WithId) => stats.session(sessions.get(request.params.id)));
+
+    app.delete('/sessions/:id', async (request: WithId, reply) => {
+      await sessions.get(request.params.id).close();
+      return reply.code(204).send();
+    });
+
+    app.post('/sessions/:id/say', async (request: WithId, reply) => {
+      const session = sessions.get(request.params.id);
+      const { text, language, interrupt, voice = session.options.voice } = check(SayBody, request.body);
+      const open = context.speak({ text, voice, language });
+      return accept(session, new Utterance(open, { text }), interrupt, reply);
+    });
+
+    app.post('/sessions/:id/interrupt', (request: WithId) => sessions.get(request.params.id).interrupt());
+
+    app.get('/sessions/:id/events', (request: WithId, reply) => {
+      streamEvents(sessions.get(request.params.id), request, reply);
+    });
+
+    await app.register(async (uploads) => {
+      // Any type is a stream here: what it really is, the media process finds out.
+      // Forms keep their parser; the children of this plugin know no JSON.
+      uploads.removeContentTypeParser(['application/json', 'text/plain']);
+      const bodyLimit = context.config.limits.maxUploadMb * 1e6;
+      uploads.addContentTypeParser('*', { bodyLimit }, (_request, body, done) => done(null, body));
+      uploads.post('/sessions/:id/audio', async (request: WithId, reply) => {
+        const session = sessions.get(request.params.id);
+        const { interrupt } = check(AudioQuery, request.query);
+        const open = await context.receive(await soundOf(request));
+        const utterance = new Utterance(open);
+        try {
+          await utterance.prime(); // a file that cannot be decoded is refused here, not later in an event
+        } catch (error) {
+          utterance.close();
+          throw error;
+        }
+        return accept(session, utterance, interrupt, reply);
+      });
+    });
+  };
+}
+
+/** The sound of an upload: the body itself, or the part named `file` of a form. */
+async function soundOf(request: FastifyRequest): Promise<Readable> {
+  if (request.isMultipart()) {
+    const part = await request.file();
+    if (!part) throw new DhError('bad_request', 'The form has no file.', { hint: 'Send it in a part named "file".' });
+    return part.file;
+  }
+  if (request.body === undefined || request.body === null) {
+    throw new DhError('audio_invalid', 'The body is empty.', { hint: 'Send a sound file as the body.' });
+  }
+  return request.body as Readable;
+}
+
+async function accept(
+  session: Session,
+  utterance: Utterance,
+  interrupt: boolean,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (interrupt) await session.interrupt();
+  session.enqueue(utterance);
+  return reply.code(202).send({ utteranceId: utterance.id });
+}

@@ -1,0 +1,70 @@
+import { PcmBytes } from '../audio/pcm-bytes.js';
+import type { SpeechPiece } from '../units.js';
+
+/** What waits for the reader before the writer should pause, in ms of sound. */
+const HIGH_WATER_MS = 2_000;
+
+/**
+ * Sound that somebody sends, as a source for an utterance. `write` says whether the sender may go on; a sender that
+ * cannot be paused (a microphone) loses the oldest.
+ */
+export class PushSource {
+  readonly #rate: number;
+  readonly #bytes = new PcmBytes();
+  readonly #onDrain: () => void;
+  readonly #live: boolean;
+  #pieces: Int16Array[] = [];
+  #samples = 0;
+  #ended = false;
+  #wake: (() => void) | null = null;
+  /** Samples lost because they came faster than they were read. */
+  droppedSamples = 0;
+
+  constructor(sampleRateHz: number, options: { live: boolean; onDrain?: () => void }) {
+    this.#rate = sampleRateHz;
+    this.#live = options.live;
+    this.#onDrain = options.onDrain ?? (() => undefined);
+  }
+
+  /** Takes signed 16-bit little-endian bytes of any count. False: wait for `onDrain`. */
+  write(bytes: Uint8Array): boolean {
+    if (this.#ended) return true;
+    const pcm = this.#bytes.push(bytes).slice();
+    if (pcm.length > 0) {
+      this.#pieces.push(pcm);
+      this.#samples += pcm.length;
+      this.#wake?.();
+    }
+    const most = (this.#rate * HIGH_WATER_MS) / 1000;
+    while (this.#live && this.#samples > most && this.#pieces.length > 1) {
+      const lost = this.#pieces.shift()?.length ?? 0;
+      this.#samples -= lost;
+      this.droppedSamples += lost;
+    }
+    return this.#samples <= most;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async *pieces(signal: AbortSignal): AsyncGenerator<SpeechPiece, void, undefined> {
+    const stop = (): void => this.end();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      while (!signal.aborted) {
+        const pcm = this.#pieces.shift();
+        if (pcm) {
+          this.#samples -= pcm.length;
+          this.#onDrain();
+          yield { pcm, sampleRateHz: this.#rate, cues: null };
+        } else if (this.#ended) return;
+        else await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#pieces = [];
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import pidusage from 'pidusage';
+import type { Clock } from '../units.js';
+import type { Session } from './session.js';
+import type { SessionRegistry } from './session-registry.js';
+import type { Supervisor } from './supervisor.js';
+
+export interface ProcessFigures {
+  name: string;
+  pid: number;
+  rssBytes: number;
+  cpuPercent: number;
+}
+
+export interface ServerStatsParts {
+  sessions: SessionRegistry;
+  supervisor: Supervisor;
+  /** Further children of the server that may come and go. */
+  otherPids: () => { name: string; pid: number }[];
+  memoryLimitBytes: number;
+  clock: Clock;
+}
+
+/** Reading another process's figures costs a few ms: they are kept this long. */
+const SAMPLE_AGE_MS = 1_000;
+const NO_TIMING = { mean: 0, p50: 0, p99: 0, max: 0 };
+
+/** The figures of the server, as the API shows them. */
+export class ServerStats {
+  readonly #parts: ServerStatsParts;
+  readonly #startedAt: number;
+  #sampledAt = Number.NEGATIVE_INFINITY;
+  #sample: Promise<ProcessFigures[]> = Promise.resolve([]);
+
+  constructor(parts: ServerStatsParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.clock();
+  }
+
+  /** One session: what `GET /sessions/:id` answers. */
+  session(session: Session) {
+    const { stats, options } = session;
+    const { width, height, maxQueueSize } = options.profile;
+    return {
+      id: session.id,
+      avatar: options.avatar,
+      preset: options.preset,
+      voice: options.voice ?? null,
+      state: session.state,
+      utterance: session.utterance,
+      waiting: session.waiting,
+      width,
+      height,
+      queue: stats?.queue ?? { length: 0, capacity: maxQueueSize, drops: 0 },
+      pool: stats?.pool ?? null,
+      fps: stats?.fps ?? 0,
+      frames: stats?.frames ?? 0,
+      skippedFrames: stats?.skippedFrames ?? 0,
+      processingMs: stats?.processingMs ?? NO_TIMING,
+      memory: session.stage.heartbeat?.memory ?? { rssBytes: 0, heapUsedBytes: 0, externalBytes: 0 },
+      viewers: stats?.viewers.length ?? 0,
+      viewerStats: stats?.viewers ?? [],
+      stage: session.stage.index,
+      whepUrl: `/whep/${session.id}`,
+    };
+  }
+
+  /** The whole server: what `GET /stats` answers. */
+  async server() {
+    const processes = await this.processes();
+    return {
+      uptimeS: Math.round((this.#parts.clock() - this.#startedAt) / 1000),
+      processes,
+      memory: {
+        rssBytes: processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
+        limitBytes: this.#parts.memoryLimitBytes,
+      },
+      stages: this.#parts.supervisor.stages.map((stage) => ({
+        index: stage.index,
+        pid: stage.pid,
+        ready: stage.ready,
+        restarts: stage.restarts,
+        sessions: this.#parts.supervisor.sessionsOf(stage),
+      })),
+      sessions: this.#parts.sessions.list().map((session) => this.session(session)),
+    };
+  }
+
+  /** Memory and CPU of each process, at most a second old. */
+  processes(): Promise<ProcessFigures[]> {
+    const now = this.#parts.clock();
+    if (now - this.#sampledAt >= SAMPLE_AGE_MS) {
+      this.#sampledAt = now;
+      this.#sample = this.#measure();
+    }
+    return this.#sample;
+  }
+
+  async #measure(): Promise<ProcessFigures[]> {
+    const named = [{ name: 'control', pid: process.pid }, ...this.#parts.otherPids()];
+    for (const { index, pid } of this.#parts.supervisor.stages) {
+      if (pid !== null) named.push({ name: `stage-${index}`, pid });
+    }
+    // One that died between listing and reading is left out.
+    const figures = await Promise.all(
+      named.map(async ({ name, pid }) => {
+        try {
+          const { memory, cpu } = await pidusage(pid);
+          return { name, pid, rssBytes: memory, cpuPercent: Math.round(cpu * 10) / 10 };
+        } catch {
+          return null;
+        }
+      }),
+    );
+    return figures.filter((figure) => figure !== null);
+  }
+
+  close(): void {
+    pidusage.clear();
+  }
+}

@@ -1,0 +1,114 @@
+import { EventEmitter } from 'node:events';
+import type { Config, SessionProfile } from '../config/schema.js';
+import { loadPreset } from '../config/load.js';
+import { DhError } from '../errors.js';
+import { Session } from './session.js';
+import type { Supervisor } from './supervisor.js';
+
+/** Ids of sessions: what is safe in a URL, a file name and a log. */
+const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
+
+export interface SessionRequest {
+  id?: string | undefined;
+  avatar?: string | undefined;
+  preset?: string | undefined;
+  voice?: string | undefined;
+}
+
+/** What the registry needs from the parts that it joins. */
+export interface SessionRegistryParts {
+  config: Config;
+  presetName: string;
+  supervisor: Supervisor;
+  /** Throws `avatar_not_found`. */
+  checkAvatar(name: string): Promise<void>;
+  /** Throws `voice_not_found`. */
+  checkVoice(name: string): void;
+  /** Draws an avatar for a size; resolves with the path of the result. */
+  bake(avatar: string, profile: SessionProfile): Promise<string>;
+}
+
+interface RegistryEventMap {
+  opened: [Session];
+  closed: [Session];
+}
+
+/** All sessions of the server, by id. */
+export class SessionRegistry extends EventEmitter<RegistryEventMap> {
+  readonly #parts: SessionRegistryParts;
+  readonly #sessions = new Map<string, Session>();
+  #created = 0;
+
+  constructor(parts: SessionRegistryParts) {
+    super();
+    this.#parts = parts;
+  }
+
+  /** Throws `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `voice_not_found`. */
+  async create(request: SessionRequest): Promise<Session> {
+    const { config, presetName, supervisor } = this.#parts;
+    const id = request.id ?? this.#freeId();
+    if (!ID.test(id)) {
+      throw new DhError('bad_request', 'A session id has 1 to 64 letters, digits, "-" and "_".');
+    }
+    this.#checkFree(id);
+    const preset = request.preset ?? presetName;
+    const profile = request.preset === undefined ? config.session : loadPreset(request.preset).session;
+    const avatar = request.avatar ?? config.avatar;
+    const voice = request.voice ?? config.voice;
+    if (voice !== undefined) this.#parts.checkVoice(voice);
+    await this.#parts.checkAvatar(avatar);
+    this.#checkFree(id); // somebody else may have been faster
+    const bakedPath = this.#parts.bake(avatar, profile);
+    bakedPath.catch(() => undefined); // the session tells of it
+    const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
+    const stage = supervisor.assign();
+    const session = new Session(
+      { id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },
+      stage,
+    );
+    this.#sessions.set(id, session);
+    session.once('closed', () => {
+      this.#sessions.delete(id);
+      supervisor.unassign(stage);
+      this.emit('closed', session);
+    });
+    this.emit('opened', session);
+    return session;
+  }
+
+  /** Throws `session_not_found`. */
+  get(id: string): Session {
+    const session = this.#sessions.get(id);
+    if (session) return session;
+    const ids = [...this.#sessions.keys()].slice(0, 5);
+    throw new DhError('session_not_found', 'There is no such session.', {
+      hint: ids.length > 0 ? `Sessions are: ${ids.join(', ')}.` : 'Create one with POST /api/v1/sessions.',
+    });
+  }
+
+  list(): Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.list().map((session) => session.close()));
+  }
+
+  #checkFree(id: string): void {
+    if (this.#sessions.has(id)) throw new DhError('session_exists', `Session "${id}" exists already.`);
+    const { maxSessions } = this.#parts.config.limits;
+    if (this.#sessions.size >= maxSessions) {
+      throw new DhError('session_limit', `All ${maxSessions} sessions are in use.`, {
+        hint: 'Delete one, or raise limits.maxSessions.',
+      });
+    }
+  }
+
+  #freeId(): string {
+    let id: string;
+    do id = `s${++this.#created}`;
+    while (this.#sessions.has(id));
+    return id;
+  }
+}

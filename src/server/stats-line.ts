@@ -1,0 +1,47 @@
+import type { Logger } from 'pino';
+import type { ServerStats } from './server-stats.js';
+
+/** Writes one line of figures per session every `intervalS` seconds; 0: none. */
+export function startStatsLine(stats: ServerStats, intervalS: number, log: Logger): { close(): void } {
+  if (intervalS === 0) return { close: () => undefined };
+  const samples: number[] = [];
+  const sampler = setInterval(
+    () => {
+      void stats.processes().then((all) => samples.push(all.reduce((sum, { rssBytes }) => sum + rssBytes, 0)));
+    },
+    Math.min(2_000, intervalS * 500),
+  );
+  const writer = setInterval(() => void write(), intervalS * 1000);
+  const write = async (): Promise<void> => {
+    const { sessions } = await stats.server();
+    const meanMb = samples.reduce((sum, bytes) => sum + bytes, 0) / Math.max(1, samples.length) / 1e6;
+    samples.length = 0;
+    for (const { id, state, fps, processingMs, queue, skippedFrames, viewers } of sessions) {
+      const fields = {
+        session: id,
+        state,
+        fps: round(fps),
+        meanMs: round(processingMs.mean),
+        maxMs: round(processingMs.max),
+        memoryMb: Math.round(meanMb),
+        queue: queue.length,
+        drops: queue.drops,
+        skipped: skippedFrames,
+        viewers,
+      };
+      log.info(fields, 'stats');
+    }
+  };
+  sampler.unref();
+  writer.unref();
+  return {
+    close: () => {
+      clearInterval(sampler);
+      clearInterval(writer);
+    },
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
