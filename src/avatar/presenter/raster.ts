@@ -1,0 +1,79 @@
+/** SVG to pixels, and pixels over pixels. */
+
+import sharp from 'sharp';
+import type { RgbPicture } from '../source.js';
+
+// Drawings are made once and never asked for again; a second thread would only take memory.
+sharp.cache(false);
+sharp.concurrency(1);
+
+/** 8-bit RGBA, alpha not premultiplied, rows without padding. */
+export interface RgbaPicture {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** Draws an SVG document. Rejects when it is not well formed. */
+export async function rasterise(svg: string): Promise<RgbaPicture> {
+  const { data, info } = await sharp(Buffer.from(svg), { unlimited: true })
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}
+
+/** The picture without `pad` pixels on each side. */
+export function cutOut(picture: RgbaPicture, pad: number): RgbaPicture {
+  const [width, height] = [picture.width - 2 * pad, picture.height - 2 * pad];
+  const data = new Uint8Array(width * height * 4);
+  for (let y = 0; y < height; y++) {
+    const from = ((y + pad) * picture.width + pad) * 4;
+    data.set(picture.data.subarray(from, from + width * 4), y * width * 4);
+  }
+  return { data, width, height };
+}
+
+/** The colours of a picture that has no transparent parts. */
+export function opaque({ data, width, height }: RgbaPicture): RgbPicture {
+  const out = new Uint8Array(width * height * 3);
+  for (let i = 0, o = 0; o < out.length; i += 4, o += 3) {
+    out[o] = data[i]!;
+    out[o + 1] = data[i + 1]!;
+    out[o + 2] = data[i + 2]!;
+  }
+  return { data: out, width, height };
+}
+
+/** Lays `over` on `under`, in place; both have the same size. Returns `under`. */
+export function layOver(under: RgbPicture, over: RgbaPicture): RgbPicture {
+  const { data } = under;
+  for (let i = 0, o = 0; o < data.length; i += 4, o += 3) {
+    const alpha = over.data[i + 3]! / 255;
+    if (alpha === 0) continue;
+    for (let c = 0; c < 3; c++) {
+      const below = data[o + c]!;
+      data[o + c] = Math.round(below + (over.data[i + c]! - below) * alpha);
+    }
+  }
+  return under;
+}
+
+/** Lets `patch` pass into `base` within `edge` pixels of its border, in place, so that no seam shows. */
+export function feather(patch: RgbPicture, base: RgbPicture, edge: number): RgbPicture {
+  const { data, width, height } = patch;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const inside = Math.min(x, y, width - 1 - x, height - 1 - y) / edge;
+      if (inside >= 1) continue;
+      const weight = inside * inside * (3 - 2 * inside);
+      for (let o = (y * width + x) * 3, c = 0; c < 3; c++, o++) {
+        data[o] = Math.round(base.data[o]! + (data[o]! - base.data[o]!) * weight);
+      }
+    }
+  }
+  return patch;
+}
+
+/** A copy that may be drawn on. */
+export const copyOf = ({ data, width, height }: RgbPicture): RgbPicture => ({ data: data.slice(), width, height });
