@@ -1,0 +1,106 @@
+import type { Viseme, VisemeCue } from '../units.js';
+import type { RawSpeech } from './voice.js';
+import { visemesOf } from './visemes.js';
+
+/** A pause shorter than this does not relax the mouth: the shape before it is held. */
+const SHORT_PAUSE_MS = 70;
+/** Lips that meet are seen only when they stay so for a picture's length. */
+const MIN_CLOSURE_MS = 45;
+/** How far before a stop's burst its hold may begin. */
+const MAX_HOLD_MS = 110;
+/** Share of a diphthong that its first vowel takes. */
+const DIPHTHONG_SHARE = 0.55;
+
+interface Shape extends VisemeCue {
+  /** p, b: silence or a hum, then a burst. */
+  stop: boolean;
+}
+
+/**
+ * Mouth shapes of a synthesiser's phones between two times of its sound, counted from the first of them. The cues follow
+ * each other without a gap from 0 to the end.
+ */
+export function cuesOf(raw: RawSpeech, fromMs: number, toMs: number): VisemeCue[] {
+  const shapes = shapesOf(raw);
+  holdClosures(shapes, raw);
+  return tidy(shapes, fromMs, toMs);
+}
+
+function shapesOf({ phones, alphabet }: RawSpeech): Shape[] {
+  const shapes: Shape[] = [];
+  let breathMs: number | undefined;
+  for (const { symbol, startMs, endMs } of phones) {
+    const visemes = visemesOf(symbol, alphabet);
+    if (visemes.length === 0) {
+      breathMs ??= startMs;
+      continue;
+    }
+    let start = visemes[0] === 'sil' ? startMs : (breathMs ?? startMs);
+    breathMs = undefined;
+    const durations =
+      visemes.length === 2 ? [DIPHTHONG_SHARE, 1 - DIPHTHONG_SHARE] : visemes.map(() => 1 / visemes.length);
+    for (const [i, viseme] of visemes.entries()) {
+      const end = i === visemes.length - 1 ? endMs : start + (endMs - start) * (durations[i] ?? 1);
+      shapes.push({ viseme, startMs: start, endMs: end, stop: viseme === 'PP' && !symbol.includes('m') });
+      start = end;
+    }
+  }
+  return shapes;
+}
+
+/**
+ * espeak-ng dates a stop by its burst, and counts the hold before it to the vowel; Flite's stops include their hold and
+ * their breath. The sound itself says when the lips were closed: from where it falls to where it bursts.
+ */
+function holdClosures(shapes: Shape[], { pcm, sampleRateHz, alphabet }: RawSpeech): void {
+  const power = (ms: number) => windowPower(pcm, sampleRateHz, ms);
+  for (const [i, shape] of shapes.entries()) {
+    if (!shape.stop) continue;
+    const before = shapes[i - 1];
+    const after = shapes[i + 1];
+    if (alphabet === 'ipa') {
+      const earliest = Math.max(shape.startMs - MAX_HOLD_MS, before ? (before.startMs + before.endMs) / 2 : 0);
+      const voiced = power(Math.max(0, earliest - 10));
+      let start = shape.startMs;
+      while (start - 5 >= earliest && power(start - 5) < voiced / 10) start -= 5;
+      shape.startMs = Math.max(earliest, Math.min(start, shape.endMs - MIN_CLOSURE_MS));
+      if (before) before.endMs = shape.startMs;
+    } else {
+      let burst = shape.startMs + MIN_CLOSURE_MS;
+      const open = after ? power((after.startMs + after.endMs) / 2) : 0;
+      while (burst < shape.endMs && power(burst) < open / 30) burst += 5;
+      if (after && after.viseme !== 'sil' && burst < shape.endMs) {
+        shape.endMs = burst;
+        after.startMs = burst;
+      }
+    }
+  }
+}
+
+/** Mean power of the 10 ms that begin at a time. */
+function windowPower(pcm: Int16Array, sampleRateHz: number, ms: number): number {
+  const start = Math.max(0, Math.round((ms * sampleRateHz) / 1000));
+  const end = Math.min(pcm.length, start + Math.round(sampleRateHz / 100));
+  let sum = 0;
+  for (let i = start; i < end; i += 1) sum += (pcm[i] ?? 0) ** 2;
+  return end > start ? sum / (end - start) : 0;
+}
+
+/** Cut to the kept part of the sound, short pauses and repetitions joined, gaps closed. */
+function tidy(shapes: readonly Shape[], fromMs: number, toMs: number): VisemeCue[] {
+  const cues: VisemeCue[] = [];
+  for (const [i, { viseme, startMs, endMs }] of shapes.entries()) {
+    const start = Math.max(startMs, fromMs) - fromMs;
+    const end = Math.min(endMs, toMs) - fromMs;
+    if (end <= start) continue;
+    const previous = cues.at(-1);
+    const inner = i > 0 && i < shapes.length - 1;
+    const held: Viseme =
+      viseme === 'sil' && inner && end - start < SHORT_PAUSE_MS && previous ? previous.viseme : viseme;
+    if (previous?.viseme === held) previous.endMs = end;
+    else cues.push({ viseme: held, startMs: previous?.endMs ?? 0, endMs: end });
+  }
+  const last = cues.at(-1);
+  if (last) last.endMs = toMs - fromMs;
+  return cues;
+}

@@ -1,0 +1,84 @@
+import { Piscina } from 'piscina';
+import { entryPath } from '../entry.js';
+import { DhError } from '../errors.js';
+import type { SpeechPiece } from '../units.js';
+import { EMBEDDED_VOICES, NATIVE_NAMES } from './embedded-voices.js';
+import { newLoudness } from './loudness.js';
+import { Slots } from './slots.js';
+import type { SpeechRequest, VoiceEngine, VoiceInfo } from './voice.js';
+import type { VoiceJob, VoiceJobResult } from './voice-worker.js';
+
+export interface EmbeddedVoiceOptions {
+  /** Most worker threads at a time; the second starts only when two utterances want to speak. */
+  threads?: number;
+  /** After so long a synthesis counts as hung, and its thread is replaced. */
+  timeLimitMs?: number;
+  /** Another worker than the compiled `voice-worker.js`. */
+  workerFile?: string;
+}
+
+/** The voices that ship with the package: espeak-ng and Flite, in worker threads of this process. */
+export class EmbeddedVoiceEngine implements VoiceEngine {
+  readonly voices: readonly VoiceInfo[] = EMBEDDED_VOICES;
+  readonly #pool: Piscina<VoiceJob, VoiceJobResult>;
+  readonly #slots: Slots;
+  readonly #timeLimitMs: number;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: EmbeddedVoiceOptions = {}) {
+    const threads = options.threads ?? 2;
+    this.#timeLimitMs = options.timeLimitMs ?? 10_000;
+    this.#slots = new Slots(threads);
+    this.#pool = new Piscina<VoiceJob, VoiceJobResult>({
+      filename: options.workerFile ?? entryPath(import.meta.url, './voice-worker.js'),
+      minThreads: 1,
+      maxThreads: threads,
+      idleTimeout: 30_000,
+      // Sound of a part is a few hundred KB; WebAssembly memory is outside of this limit.
+      resourceLimits: { maxOldGenerationSizeMb: 96 },
+    });
+  }
+
+  /** Starts the first thread and lets each engine say a word, so that no listener waits for compilers and tables. */
+  async ready(): Promise<void> {
+    for (const voice of ['slt', 'espeak-en-us']) {
+      await this.#run(
+        { text: 'Hello.', voice, language: 'en', pauseMs: 0, loudness: newLoudness() },
+        new AbortController().signal,
+      );
+    }
+  }
+
+  async *speak(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechPiece> {
+    const result = await this.#run(request, signal);
+    if (result !== undefined) yield result.piece;
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#pool.destroy();
+    await this.#closing;
+  }
+
+  /** Runs one job; undefined when it was aborted before it began. A job that runs is short, and is not stopped. */
+  async #run(request: SpeechRequest, signal: AbortSignal): Promise<VoiceJobResult | undefined> {
+    const native = NATIVE_NAMES.get(request.voice);
+    if (native === undefined) throw new DhError('voice_not_found', `There is no voice "${request.voice}".`);
+    if (!(await this.#slots.acquire(signal))) return undefined;
+    // Aborting a running job kills its thread, which is right only for one that hangs.
+    const hung = new AbortController();
+    const timer = setTimeout(() => hung.abort(), this.#timeLimitMs);
+    try {
+      const { text, pauseMs, loudness } = request;
+      const job: VoiceJob = { engine: native.engine, voice: native.name, text, pauseMs, loudness };
+      const result = await this.#pool.run(job, { signal: hung.signal });
+      Object.assign(loudness, result.loudness);
+      return result;
+    } catch (error) {
+      const reason = hung.signal.aborted ? `took longer than ${this.#timeLimitMs} ms` : 'failed';
+      throw new DhError('speech_failed', `The voice ${request.voice} ${reason}.`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      this.#slots.release();
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** A piece of a sentence, and how it ends. */
+export interface Clause {
+  text: string;
+  /** `word`: it had to be cut between words or letters, nobody would pause there. */
+  border: 'sentence' | 'clause' | 'word';
+}
+
+const ABBREVIATION =
+  /(?:^|[\s("'«„“])(?:\p{Lu}|\p{L}\.\s?\p{L}|d\.\s?h|dr|mr|mrs|ms|prof|st|sr|sra|jr|hr|fr|frau|hl|nr|no|abs|art|bzw|ca|usw|etc|evtl|ggf|inkl|max|min|mio|mrd|str|tel|vgl|vs|zzgl|mme|mlle|m|dott|sig|ing|dna|ul|np|tzn|pan|al|fig|vol|pp|approx|dept|est|gen|gov|hon|lt|col|sgt|rev|jan|feb|mar|apr|jun|jul|aug|sep|sept|okt|oct|nov|dez|dec)\.\s*$/iu;
+/** German and Scandinavian ordinals: "am 3. Mai". */
+const ORDINAL = /(?:^|\s)\d{1,2}\.\s*$/u;
+const MONTH = /^(?:jan|feb|mär|mar|apr|mai|maj|jun|jul|aug|sep|okt|nov|dez|dec|jahrhundert|century|\p{Ll})/iu;
+/** Wide letters are syllables or words: they count three times. */
+const WIDE = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u;
+const CLAUSE_END = /[,;:،؛၊](?=\s)|[、,;:︰]|\s[–—-](?=\s)|—|[)\]](?=\s)|…(?=\s)/gu;
+
+let segmenters: { sentence: Intl.Segmenter; grapheme: Intl.Segmenter } | undefined;
+
+/** Sentences of a normalised text, in order, each trimmed; nothing that could be spoken is lost. */
+export function splitSentences(text: string): string[] {
+  segmenters ??= {
+    sentence: new Intl.Segmenter(undefined, { granularity: 'sentence' }),
+    grapheme: new Intl.Segmenter(undefined, { granularity: 'grapheme' }),
+  };
+  const sentences: string[] = [];
+  // A line that goes on in small letters was only wrapped.
+  for (const paragraph of text.replace(/\n(?=\p{Ll})/gu, ' ').split('\n')) {
+    let open = '';
+    const segments = Array.from(segmenters.sentence.segment(paragraph), ({ segment }) => segment);
+    for (const [i, segment] of segments.entries()) {
+      open += segment;
+      const next = segments[i + 1];
+      const goesOn = next !== undefined && (ABBREVIATION.test(open) || (ORDINAL.test(open) && MONTH.test(next)));
+      if (goesOn) continue;
+      sentences.push(open.trim());
+      open = '';
+    }
+  }
+  return joinUnspeakable(sentences);
+}
+
+/** A piece without a letter belongs to the one before it. */
+function joinUnspeakable(pieces: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const piece of pieces) {
+    if (/[\p{L}\p{N}]/u.test(piece)) joined.push(piece);
+    else if (joined.length > 0 && piece !== '') joined[joined.length - 1] += ` ${piece}`;
+  }
+  return joined;
+}
+
+/** How long a text takes to say, roughly in letters of an alphabet. */
+export function spokenLength(text: string): number {
+  let length = 0;
+  for (const letter of text) length += WIDE.test(letter) ? 3 : 1;
+  return length;
+}
+
+/**
+ * Cuts a sentence so that no piece is longer than asked, at clause borders where there are any, else between words, else
+ * between letters. A sentence that fits stays whole.
+ *
+ * @param firstLimit limit of the first piece, in `spokenLength`: nobody hears anything until it is synthesised
+ * @param limit limit of the others
+ */
+export function cutClauses(sentence: string, firstLimit: number, limit: number): Clause[] {
+  const clauses: Clause[] = [];
+  let rest = sentence;
+  while (rest !== '') {
+    const allowed = clauses.length === 0 ? firstLimit : limit;
+    const length = spokenLength(rest);
+    if (length <= allowed) break;
+    const cut = findCut(rest, allowed);
+    const head = rest.slice(0, cut.at).trim();
+    if (head !== '') clauses.push({ text: head, border: cut.border });
+    rest = rest.slice(cut.at).trim();
+  }
+  if (/[\p{L}\p{N}]/u.test(rest) || clauses.length === 0) clauses.push({ text: rest, border: 'sentence' });
+  const last = clauses.at(-1);
+  if (last) last.border = 'sentence';
+  return clauses;
+}
+
+function findCut(text: string, limit: number): { at: number; border: 'clause' | 'word' } {
+  const end = indexAt(text, limit);
+  const window = text.slice(0, end + 1);
+  let clause = 0;
+  for (const match of window.matchAll(CLAUSE_END)) {
+    const at = match.index + match[0].length;
+    if (at <= end && /[\p{L}\p{N}]/u.test(text.slice(clause, at)) && spokenLength(text.slice(0, at)) >= limit / 5)
+      clause = at;
+  }
+  if (clause > 0) return { at: clause, border: 'clause' };
+  const space = window.lastIndexOf(' ');
+  if (space > end / 3) return { at: space, border: 'word' };
+  // Never inside a letter and its marks.
+  let at = 0;
+  for (const { index, segment } of (segmenters as NonNullable<typeof segmenters>).grapheme.segment(window)) {
+    if (index + segment.length > end) break;
+    at = index + segment.length;
+  }
+  return { at: Math.max(at, 1), border: 'word' };
+}
+
+/** Index in UTF-16 units of the first letter that exceeds a spoken length. */
+function indexAt(text: string, limit: number): number {
+  let length = 0;
+  let index = 0;
+  for (const letter of text) {
+    length += WIDE.test(letter) ? 3 : 1;
+    if (length > limit) return Math.max(index, 1);
+    index += letter.length;
+  }
+  return index;
+}
