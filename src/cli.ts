@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { avatarCommand } from './cli/avatar.js';
+import { sayCommand } from './cli/say.js';
+import { serveCommand } from './cli/serve.js';
+import { packagePath } from './entry.js';
+import { DhError } from './errors.js';
+
+const { version } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string };
+
+const program = new Command('dh-live')
+  .description('A talking avatar, live over WebRTC or into a video file.')
+  .version(version)
+  .showHelpAfterError('(dh-live --help lists the commands)')
+  .exitOverride()
+  .addCommand(serveCommand())
+  .addCommand(sayCommand())
+  .addCommand(avatarCommand());
+for (const command of program.commands) command.exitOverride();
+
+// 0: done. 1: it failed. 2: the command line or its input is wrong.
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
+
+function exitCodeOf(error: unknown): number {
+  // commander has said it already
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const { code, message, hint, status } = DhError.from(error);
+  process.stderr.write(`dh-live: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
+  if (code === 'internal' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  return status < 500 ? 2 : 1;
+}

@@ -1,0 +1,98 @@
+import { Command, Option } from 'commander';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { loadConfig, presetNames } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { DhError } from '../errors.js';
+import { Control } from '../server/control.js';
+
+interface Flags {
+  preset?: string;
+  config?: string;
+  host?: string;
+  port?: number;
+  logLevel?: Config['logLevel'];
+  debugTimecode?: boolean;
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Start the server with a session "main".')
+    .addOption(new Option('--preset <name>', 'size and cost of the picture').choices(presetNames()))
+    .option('--config <file>', 'JSON file with settings, see docs/configuration.md')
+    .option('--host <address>', 'address to listen on (default 127.0.0.1)')
+    .option('--port <number>', 'HTTP port (default 8010)', Number)
+    .addOption(new Option('--log-level <level>', 'how much to log').choices(['error', 'warn', 'info', 'debug']))
+    .option('--debug-timecode', 'draw the frame number into the picture')
+    .addHelpText('after', '\nExample:\n  dh-live serve --preset low --port 9000')
+    .action(async (flags: Flags) => {
+      await serve(flags);
+    });
+}
+
+async function serve(flags: Flags): Promise<void> {
+  const env = process.env;
+  const config = loadConfig({
+    preset: flags.preset,
+    file: flags.config,
+    env,
+    flags: {
+      server: { host: flags.host, port: flags.port },
+      logLevel: flags.logLevel,
+      debugTimecode: flags.debugTimecode,
+    },
+  });
+  const presetName = flags.preset ?? env['DH_LIVE_PRESET'] ?? 'default';
+  const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
+  const control = await Control.create({
+    config,
+    presetName,
+    cacheDir: config.cacheDir ?? defaultCacheDir(),
+    log,
+    clock: () => performance.now(),
+  });
+
+  const stop = (reason: string): void => {
+    log.info({ reason }, 'stopping');
+    void control.close().then(() => process.exit(0));
+  };
+  // A second Ctrl+C does not wait.
+  let asked = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (asked) process.exit(130);
+      asked = true;
+      stop(signal);
+    });
+  }
+
+  try {
+    const url = await control.start(stop);
+    log.info({ preset: presetName, pid: process.pid }, `watch ${url}/  speak ${url}/studio`);
+  } catch (error) {
+    await control.close();
+    throw explain(error, config);
+  }
+}
+
+function explain(error: unknown, config: Config): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  const { host, port } = config.server;
+  if (code === 'EADDRINUSE') {
+    return new DhError('config_invalid', `Port ${port} on ${host} is in use.`, {
+      hint: `Stop what uses it, or choose another: --port ${port + 1}`,
+      cause: error,
+    });
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
+    return new DhError('config_invalid', `Cannot listen on ${host}:${port} (${code}).`, { cause: error });
+  }
+  return error;
+}
+
+/** Where drawn avatars are kept when nothing else is said: the user's cache folder. */
+export function defaultCacheDir(): string {
+  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(base, 'dh-live');
+}

@@ -1,0 +1,48 @@
+import { createEngine, type AvatarEngine } from '../avatar/engine.js';
+import type { BakedAvatar } from '../avatar/baked.js';
+import { Life } from '../avatar/life.js';
+import { MouthTracker } from '../avatar/mouth/mouth-tracker.js';
+import { SpeechState } from '../frames/states.js';
+import { neutralFace, type AudioChunk, type Closable, type I420Frame } from '../units.js';
+
+/** The face of one session: sound in, a drawn picture out. Shared by the live stage and the offline renderer. */
+export class PictureMaker implements Closable {
+  readonly mouth = new MouthTracker();
+  readonly #life: Life;
+  readonly #state = new SpeechState();
+  readonly #engine: AvatarEngine;
+  readonly #pose = neutralFace();
+
+  constructor(baked: BakedAvatar, seed: number) {
+    this.#engine = createEngine(baked);
+    this.#life = new Life({ seed });
+  }
+
+  get pictureWidth(): number {
+    return this.#engine.pictureWidth;
+  }
+
+  get pictureHeight(): number {
+    return this.#engine.pictureHeight;
+  }
+
+  get bytes(): number {
+    return this.#engine.bytes;
+  }
+
+  /** Moves the face on by one frame. Called for every frame, also for those that are not drawn. */
+  advance(frame: number, now: AudioChunk | null, ahead: readonly AudioChunk[]): void {
+    this.mouth.next(now, ahead, this.#pose.mouth);
+    const weight = this.#state.update(now !== null);
+    this.#life.update(frame, weight, this.mouth.energy, this.#pose);
+  }
+
+  /** Draws the face as it is now; `out` has the picture's size. */
+  draw(out: I420Frame, frame: number): void {
+    this.#engine.draw(this.#pose, out, frame);
+  }
+
+  close(): void {
+    this.mouth.reset();
+  }
+}

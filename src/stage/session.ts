@@ -1,0 +1,181 @@
+import type { BakedAvatar } from '../avatar/baked.js';
+import { Fit } from '../frames/fit.js';
+import { FrameLoop } from '../frames/frame-loop.js';
+import { FramePool } from '../frames/frame-pool.js';
+import { drawTimeCode } from '../frames/time-code.js';
+import { OpusEncoder } from '../stream/encoders/opus-encoder.js';
+import { VideoEncoder } from '../stream/encoders/video-encoder.js';
+import { StreamHub } from '../stream/stream-hub.js';
+import { CHUNK_SAMPLES, type AudioChunk, type Closable } from '../units.js';
+import type { StageOptions } from './options.js';
+import { PictureMaker } from './picture-maker.js';
+import type { Interrupted, SessionSpec, SoundSlice, StageSessionStats, UtteranceSpec } from './protocol.js';
+import { SoundInput } from './sound-input.js';
+
+export interface StageSessionEvents {
+  started(utteranceId: string): void;
+  ended(utteranceId: string, playedMs: number): void;
+  viewersChanged(count: number): void;
+  warning(code: string, message: string): void;
+}
+
+const SILENCE = new Int16Array(CHUNK_SAMPLES);
+
+/**
+ * One live session, wired: sound → mouth → picture → encoders → viewers, on one clock. Pictures are only drawn and
+ * encoded while somebody watches; sound and face go on all the time.
+ */
+export class StageSession implements Closable {
+  readonly id: string;
+  readonly #sound: SoundInput;
+  readonly #pictures: PictureMaker;
+  readonly #pool: FramePool;
+  readonly #fit: Fit | null;
+  readonly #video: VideoEncoder;
+  readonly #opus: OpusEncoder;
+  readonly #hub: StreamHub;
+  readonly #loop: FrameLoop;
+  readonly #timecode: boolean;
+  readonly #ahead: AudioChunk[] = [];
+  readonly #events: StageSessionEvents;
+  #forceIdr = false;
+  #closed = false;
+
+  constructor(spec: SessionSpec, options: StageOptions, baked: BakedAvatar, seed: number, events: StageSessionEvents) {
+    const { width, height, maxQueueSize, framePoolSize, bitrateKbps, x264Preset, opusBitrateKbps } = spec.profile;
+    this.id = spec.id;
+    this.#events = events;
+    this.#timecode = options.debugTimecode;
+    this.#sound = new SoundInput(maxQueueSize, {
+      started: (id) => events.started(id),
+      ended: (id, playedMs) => {
+        this.#pictures.mouth.forget(id);
+        events.ended(id, playedMs);
+      },
+    });
+    this.#pictures = new PictureMaker(baked, seed);
+    this.#pool = new FramePool({ width, height, size: framePoolSize });
+    const { pictureWidth, pictureHeight } = this.#pictures;
+    const exact = pictureWidth === width && pictureHeight === height;
+    this.#fit = exact ? null : new Fit({ width: pictureWidth, height: pictureHeight }, { width, height });
+    this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
+    this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
+    this.#loop = new FrameLoop({ onTick: (n, draw) => this.#tick(n, draw) });
+    const originWallMs = performance.timeOrigin + this.#loop.start();
+    this.#hub = new StreamHub({
+      originWallMs,
+      requestIdr: () => (this.#forceIdr = true),
+      udpPort: options.mediaPort,
+      bindAddress: options.bindAddress,
+      ...(options.publicIp ? { publicIp: options.publicIp } : {}),
+      maxViewers: spec.maxViewers,
+      onViewersChanged: (count) => events.viewersChanged(count),
+    });
+  }
+
+  begin(spec: UtteranceSpec): void {
+    this.#forgetCurrent();
+    this.#sound.begin(spec);
+  }
+
+  push(utteranceId: string, slice: SoundSlice): Promise<void> {
+    if (slice.cues && this.#sound.utterance?.id === utteranceId) this.#pictures.mouth.addCues(utteranceId, slice.cues);
+    return this.#sound.push(utteranceId, slice);
+  }
+
+  end(utteranceId: string): void {
+    this.#sound.end(utteranceId);
+  }
+
+  interrupt(): Interrupted {
+    this.#forgetCurrent();
+    this.#pictures.mouth.reset();
+    return this.#sound.interrupt();
+  }
+
+  addViewer(id: string, offerSdp: string): Promise<string> {
+    return this.#hub.addViewer(id, offerSdp);
+  }
+
+  removeViewer(id: string): boolean {
+    return this.#hub.removeViewer(id);
+  }
+
+  /** Frames and chunks that are out: none after `close`. */
+  get outstanding(): { frames: number; chunks: number } {
+    return { frames: this.#pool.stats().outstanding, chunks: this.#sound.outstanding };
+  }
+
+  get viewerCount(): number {
+    return this.#hub.viewerCount;
+  }
+
+  stats(): StageSessionStats {
+    const { fps, processingMs, skipped, ticks } = this.#loop.stats();
+    const { length, capacity, drops } = this.#sound.queue.stats();
+    const { size, outstanding, misses } = this.#pool.stats();
+    const utterance = this.#sound.utterance;
+    return {
+      id: this.id,
+      state: utterance ? 'speaking' : 'idle',
+      utterance,
+      queue: { length, capacity, drops },
+      pool: { size, outstanding, misses },
+      frames: ticks,
+      skippedFrames: skipped,
+      fps,
+      processingMs,
+      viewers: this.#hub.stats().viewers,
+    };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#loop.close();
+    this.#hub.close();
+    this.#sound.close();
+    this.#pictures.close();
+    this.#video.close();
+    this.#opus.close();
+    this.#fit?.close();
+    this.#pool.close();
+  }
+
+  #tick(n: number, draw: boolean): void {
+    if (this.#closed) return;
+    const chunk = this.#sound.next(this.#ahead);
+    const fade = this.#sound.takeFade();
+    this.#hub.sendAudio(this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES));
+    this.#pictures.advance(n, chunk, this.#ahead);
+    if (draw && this.#hub.viewerCount > 0) this.#picture(n);
+    if (chunk) {
+      this.#sound.played(chunk);
+      this.#sound.queue.release(chunk);
+    }
+  }
+
+  #picture(n: number): void {
+    const frame = this.#pool.acquire();
+    if (!frame) return; // counted by the pool
+    try {
+      if (this.#fit) {
+        this.#pictures.draw(this.#fit.source, n);
+        this.#fit.fitInto(this.#fit.source, frame);
+      } else this.#pictures.draw(frame, n);
+      if (this.#timecode) drawTimeCode(frame, n);
+      const forceIdr = this.#forceIdr;
+      this.#forceIdr = false;
+      this.#hub.sendVideo(this.#video.encode(frame, n, forceIdr));
+    } catch (error) {
+      this.#events.warning('internal', error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#pool.release(frame);
+    }
+  }
+
+  #forgetCurrent(): void {
+    const { utterance } = this.#sound;
+    if (utterance) this.#pictures.mouth.forget(utterance.id);
+  }
+}
