@@ -1,4 +1,3 @@
-/* global OfflineAudioContext */
 import { ApiError, interrupt, uploadAudio } from './api.js';
 import { toWav } from './ffmpeg.js';
 import { floatToS16, mixDown, wavFile } from './pcm.js';

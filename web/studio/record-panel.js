@@ -64,7 +64,7 @@ export class RecordPanel {
         onStep: (text) => setText(byId('recording-text'), `Recording: ${text}`),
         onProgress: (ratio) => showProgress(progress, ratio),
       });
-    } catch (error) {
+    } catch {
       if (job.signal.aborted) return;
       name = `${this.#name}.webm`;
       showError({ message: 'The recording could not be turned into MP4.', hint: 'It can be saved as WebM.' });

@@ -86,7 +86,7 @@ export class SessionFeed extends EventTarget {
     });
     for (const name of EVENTS) {
       source.addEventListener(name, ({ data: text }) => {
-        let data = {};
+        let data;
         try {
           data = JSON.parse(text);
         } catch {

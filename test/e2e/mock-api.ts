@@ -1,0 +1,256 @@
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import fastifyStatic from '@fastify/static';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { WebSocketServer } from 'ws';
+
+/**
+ * The server as the pages see it, with the answers of `docs/api` and switches for what is hard to provoke in the
+ * real one (full, missing, refusing). Its pictures come from a second tab of the same browser over real WebRTC.
+ */
+export interface MockApi {
+  readonly url: string;
+  /** Status and error that the next WHEP offers get instead of an answer; null: they are answered. */
+  refuse: { status: number; code: string; message?: string; hint?: string; retryAfterS?: number } | null;
+  /** Everything that was asked of it, in order: `POST /whep/main`… */
+  readonly calls: string[];
+  readonly said: Record<string, unknown>[];
+  readonly uploads: { type: string; body: Buffer }[];
+  readonly socket: { rate: number; bytes: number; texts: string[] };
+  /** Answer of the next `say`; null: 202. */
+  sayError: { status: number; code: string; message: string; hint?: string } | null;
+  /** Media types that `…/audio` refuses with 415. */
+  readonly refusedTypes: Set<string>;
+  emit(name: string, data: object): void;
+  close(): Promise<void>;
+}
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The policy under which the pages must work. */
+export const CSP =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' ws: wss:; " +
+  "media-src 'self' blob: mediastream:; img-src 'self' data: blob:; style-src 'self'";
+
+const VOICES = [
+  { id: 'flite:slt', name: 'SLT', engine: 'flite', languages: ['en-US'], gender: 'female' },
+  { id: 'flite:rms', name: 'RMS', engine: 'flite', languages: ['en-US'], gender: 'male' },
+  { id: 'espeak:en-gb', name: 'British', engine: 'espeak', languages: ['en-GB', 'en'], gender: 'male' },
+  { id: 'espeak:de', name: 'German', engine: 'espeak', languages: ['de'], gender: 'male' },
+  { id: 'espeak:cmn', name: 'Mandarin', engine: 'espeak', languages: ['cmn', 'zh'], gender: 'male' },
+];
+
+function session(id: string, state: string) {
+  return {
+    id,
+    avatar: 'presenter',
+    preset: 'default',
+    voice: null,
+    state,
+    utterance:
+      state === 'speaking' ? { id: 'u1', playedMs: 2400, text: 'Good morning, and welcome to the show.' } : null,
+    queue: { length: 1, capacity: 3, drops: 0 },
+    fps: 25,
+    processingMs: { mean: 4.6 + Math.random(), p50: 4.4, p99: 9 + 2 * Math.random(), max: 12.9 },
+    memory: { rssBytes: 187e6 },
+    viewers: 1,
+    width: 1280,
+    height: 720,
+    whepUrl: `/whep/${id}`,
+  };
+}
+
+function fail(reply: FastifyReply, status: number, code: string, message = code, hint?: string) {
+  return reply.code(status).send({ error: { code, message, hint } });
+}
+
+/** Starts it on a free port. `publisher` is a tab that has nothing else to do. */
+export async function startMockApi(publisher: () => Promise<Page>): Promise<MockApi> {
+  const app = Fastify({ bodyLimit: 64 << 20, forceCloseConnections: true });
+  const sessions = new Set(['main', 'guide']);
+  const listeners = new Set<(text: string) => void>();
+  const state = { name: 'idle', viewers: 0 };
+  const api = {
+    refuse: null as MockApi['refuse'],
+    sayError: null as MockApi['sayError'],
+    calls: [] as string[],
+    said: [] as Record<string, unknown>[],
+    uploads: [] as { type: string; body: Buffer }[],
+    socket: { rate: 0, bytes: 0, texts: [] as string[] },
+    refusedTypes: new Set<string>(),
+    emit(name: string, data: object) {
+      if (name === 'state') state.name = (data as { state: string }).state;
+      for (const send of listeners) send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+    },
+  };
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addHook('onRequest', async (request, reply) => {
+    api.calls.push(`${request.method} ${request.url}`);
+    reply.header('Content-Security-Policy', CSP);
+  });
+  serveFiles(app);
+  serveWhep(app, api, sessions, publisher, state);
+  app.get('/api/v1/sessions', () => [...sessions].map((id) => session(id, state.name)));
+  app.post('/api/v1/sessions', (request, reply) => {
+    const { id = 'made-up' } = (request.body ?? {}) as { id?: string };
+    if (sessions.has(id))
+      return fail(reply, 409, 'session_exists', `There is a session "${id}" already.`, 'Take another name.');
+    sessions.add(id);
+    return reply.code(201).send(session(id, 'starting'));
+  });
+  app.get('/api/v1/voices', () => VOICES);
+  app.get('/api/v1/avatars', () => [{ name: 'presenter', title: 'Presenter' }]);
+  app.get('/api/v1/presets', () =>
+    [640, 1280, 1920].map((width, i) => ({ name: ['low', 'default', 'high'][i], width, height: (width * 9) / 16 })),
+  );
+  app.get('/api/v1/stats', () => ({
+    uptimeS: 100,
+    processes: [
+      { name: 'control', pid: 4100, rssBytes: 96e6, cpuPercent: 2 },
+      { name: 'stage 1', pid: 4107, rssBytes: 187e6, cpuPercent: 24 },
+    ],
+    memory: { rssBytes: 283e6, limitBytes: 4000e6 },
+    sessions: [],
+  }));
+  app.get<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id } }, reply) =>
+    sessions.has(id) ? session(id, state.name) : fail(reply, 404, 'session_not_found', `There is no session "${id}".`),
+  );
+  app.delete<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id } }, reply) => {
+    sessions.delete(id);
+    return reply.code(204).send();
+  });
+  app.post('/api/v1/sessions/:id/say', (request, reply) => {
+    if (api.sayError)
+      return fail(reply, api.sayError.status, api.sayError.code, api.sayError.message, api.sayError.hint);
+    const said = request.body as Record<string, unknown>;
+    api.said.push(said);
+    api.emit('state', { state: 'speaking' });
+    api.emit('utterance.started', { utteranceId: 'u1', text: said['text'] });
+    return reply.code(202).send({ utteranceId: 'u1' });
+  });
+  app.post('/api/v1/sessions/:id/interrupt', () => {
+    api.emit('state', { state: 'idle' });
+    api.emit('utterance.interrupted', { utteranceId: 'u1', playedMs: 1234 });
+    return { utteranceId: 'u1', playedMs: 1234 };
+  });
+  app.post('/api/v1/sessions/:id/audio', (request, reply) => {
+    const type = request.headers['content-type'] ?? '';
+    if (api.refusedTypes.has(type)) return fail(reply, 415, 'audio_unsupported', 'This sound cannot be read.');
+    api.uploads.push({ type, body: request.body as Buffer });
+    return reply.code(202).send({ utteranceId: 'u2' });
+  });
+  app.get('/api/v1/sessions/:id/events', (_request, reply) => {
+    reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    const send = (text: string) => void reply.raw.write(text);
+    send(': hello\n\n');
+    listeners.add(send);
+    reply.raw.on('close', () => listeners.delete(send));
+    reply.hijack();
+  });
+  const sockets = new WebSocketServer({ noServer: true });
+  app.server.on('upgrade', (request, socket, head) => {
+    api.calls.push(`WS ${request.url}`);
+    api.socket.rate = Number(new URL(request.url ?? '', 'http://x').searchParams.get('rate'));
+    sockets.handleUpgrade(request, socket, head, (ws) => {
+      ws.on('message', (data: Buffer, binary: boolean) => {
+        if (binary) api.socket.bytes += data.length;
+        else api.socket.texts.push(data.toString());
+      });
+    });
+  });
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
+  return Object.assign(api, { url, close: () => app.close() });
+}
+
+function serveFiles(app: FastifyInstance) {
+  const folders = {
+    '/web/': 'web',
+    '/vendor/ffmpeg/': 'node_modules/@ffmpeg/ffmpeg/dist/esm',
+    '/vendor/ffmpeg-core/': 'node_modules/@ffmpeg/core/dist/esm',
+    '/vendor/uplot/': 'node_modules/uplot/dist',
+  };
+  Object.entries(folders).forEach(([prefix, folder], i) => {
+    void app.register(fastifyStatic, { root: root + folder, prefix, decorateReply: i === 0 });
+  });
+  app.get('/', (_request, reply) => reply.sendFile('index.html'));
+  app.get('/studio', (_request, reply) => reply.sendFile('studio.html'));
+  app.get('/blank', (_request, reply) => reply.type('text/html').send('<!doctype html><title>blank</title>'));
+}
+
+function serveWhep(
+  app: FastifyInstance,
+  api: Pick<MockApi, 'refuse'>,
+  sessions: Set<string>,
+  publisher: () => Promise<Page>,
+  state: { viewers: number },
+) {
+  app.post<{ Params: { id: string } }>('/whep/:id', async ({ params: { id }, body }, reply) => {
+    if (api.refuse) {
+      const { status, code, message, hint, retryAfterS } = api.refuse;
+      if (retryAfterS !== undefined) reply.header('Retry-After', String(retryAfterS));
+      return fail(reply, status, code, message, hint);
+    }
+    if (!sessions.has(id)) return fail(reply, 404, 'session_not_found');
+    const viewer = `v${(state.viewers += 1)}`;
+    const offer = (body as Buffer).toString();
+    const page = await publisher();
+    const answer = await page.evaluate<string>(`publish(${JSON.stringify(viewer)}, ${JSON.stringify(offer)})`);
+    return reply.code(201).type('application/sdp').header('Location', `/whep/${id}/${viewer}`).send(answer);
+  });
+  app.delete<{ Params: { viewer: string } }>('/whep/:id/:viewer', async ({ params: { viewer } }, reply) => {
+    const page = await publisher();
+    await page.evaluate(`peers[${JSON.stringify(viewer)}].close()`);
+    return reply.code(200).send();
+  });
+}
+
+/** Runs in the publishing tab: a moving picture and a tone. As text, because a compiler may add helpers to functions. */
+const PUBLISHER = `
+const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+const draw = canvas.getContext('2d');
+const oval = (fill, x, y, w, h) => {
+  draw.fillStyle = fill;
+  draw.beginPath();
+  draw.ellipse(x, y, w, h, 0, 0, 7);
+  draw.fill();
+};
+let n = 0;
+setInterval(() => {
+  n += 1;
+  const wall = draw.createLinearGradient(0, 0, 0, 720);
+  wall.addColorStop(0, '#b9cbd6');
+  wall.addColorStop(1, '#e9e4da');
+  draw.fillStyle = wall;
+  draw.fillRect(0, 0, 1280, 720);
+  oval('#2f4858', 640, 760, 330, 260);
+  oval('#e3b899', 640, 320, 150, 190);
+  oval('#3a2c26', 590, 290, 14, 9);
+  oval('#3a2c26', 690, 290, 14, 9);
+  oval('#9c3f43', 640, 410, 52, 8 + 22 * Math.abs(Math.sin(n / 3)));
+}, 40);
+const stream = canvas.captureStream(25);
+const context = new AudioContext();
+const tone = context.createOscillator();
+const out = context.createMediaStreamDestination();
+tone.connect(out);
+tone.start();
+stream.addTrack(out.stream.getAudioTracks()[0]);
+window.peers = {};
+window.publish = async (viewer, offer) => {
+  const pc = new RTCPeerConnection();
+  peers[viewer] = pc;
+  await pc.setRemoteDescription({ type: 'offer', sdp: offer });
+  for (const track of stream.getTracks()) pc.addTrack(track, stream);
+  await pc.setLocalDescription();
+  await new Promise((resolve) => {
+    if (pc.iceGatheringState === 'complete') resolve();
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && resolve();
+  });
+  return pc.localDescription.sdp;
+};`;
+
+/** Turns a tab of the mock's address into the source of its pictures. */
+export async function preparePublisher(page: Page, api: MockApi): Promise<void> {
+  await page.goto(`${api.url}/blank`);
+  await page.evaluate(PUBLISHER);
+}
