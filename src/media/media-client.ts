@@ -1,0 +1,254 @@
+import { entryPath } from '../entry.js';
+import { DhError } from '../errors.js';
+import type { Clock, Closable } from '../units.js';
+import { JobSlots } from './job-slots.js';
+import { ChildLost, MediaChild } from './media-child.js';
+import type { Piece } from './media-protocol.js';
+import type { SoundInfo } from './sound-file.js';
+
+export interface MediaClientOptions {
+  /** Files open at a time. One that is played while it is decoded stays open as long as it plays. Default 16. */
+  maxJobs?: number;
+  /** Jobs that may wait for that; more get `queue_full`. Default 16. */
+  maxWaiting?: number;
+  /** Resident memory at which the process is killed. Default 250. */
+  memoryLimitMb?: number;
+  /** How long the process stays when there is nothing to do. Default 60 s. */
+  idleMs?: number;
+  clock?: Clock;
+}
+
+export interface JobOptions {
+  /** Time that the file may cost in all, not counting the time that the caller takes between pieces. Default 30 s. */
+  timeoutMs?: number;
+  /** When it aborts, the call fails with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface DecodeOptions extends JobOptions {
+  /** Longest sound; a file that says it is longer is refused at once, others when they get there. Default 600. */
+  maxDurationS?: number;
+}
+
+export interface MediaStats {
+  pid: number | null;
+  rssBytes: number;
+  jobs: number;
+  waiting: number;
+  /** How many processes were started so far. */
+  starts: number;
+}
+
+const DEFAULT_TIMEOUT = 30_000;
+const CLOSE_TIMEOUT = 5_000;
+
+interface Job {
+  id: number;
+  path: string;
+  maxDurationS: number;
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+  /** The process in which it is open. */
+  child: MediaChild | null;
+  usedMs: number;
+  deliveredSamples: number;
+}
+
+/**
+ * Decodes files that strangers upload, in a process of its own that is started when it is needed. Calls are made one
+ * at a time, so that the file whose call goes wrong is known: it fails, the process is replaced, and the other open
+ * files go on where they were.
+ */
+export class MediaClient implements Closable {
+  readonly #slots: JobSlots;
+  readonly #memoryLimitBytes: number;
+  readonly #idleMs: number;
+  readonly #clock: Clock;
+  readonly #entry = entryPath(import.meta.url, './media-process.js');
+  #child: MediaChild | null = null;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #lastCall: Promise<unknown> = Promise.resolve();
+  #nextId = 1;
+  #starts = 0;
+  #closed = false;
+
+  constructor(options: MediaClientOptions = {}) {
+    this.#slots = new JobSlots(options.maxJobs ?? 16, options.maxWaiting ?? 16);
+    this.#memoryLimitBytes = (options.memoryLimitMb ?? 250) * 1e6;
+    this.#idleMs = options.idleMs ?? 60_000;
+    this.#clock = options.clock ?? (() => performance.now());
+  }
+
+  /** Process id of the media process; null while there is none. */
+  get pid(): number | null {
+    return this.#child?.alive === true ? (this.#child.pid ?? null) : null;
+  }
+
+  stats(): MediaStats {
+    return {
+      pid: this.pid,
+      rssBytes: this.pid === null ? 0 : (this.#child?.rssBytes ?? 0),
+      jobs: this.#slots.inside,
+      waiting: this.#slots.waiting,
+      starts: this.#starts,
+    };
+  }
+
+  /** Starts the process ahead of need, for example while an upload is still coming in. */
+  warm(): void {
+    if (this.#closed) return;
+    this.#liveChild();
+    if (this.#slots.inside === 0) this.#waitIdle();
+  }
+
+  /**
+   * What is in a file.
+   * @throws DhError as `decode`.
+   */
+  probe(path: string, options: JobOptions = {}): Promise<SoundInfo> {
+    return this.#withJob(path, { ...options, maxDurationS: Number.MAX_SAFE_INTEGER }, (job) =>
+      this.#call(job, (child) => this.#open(job, child)),
+    );
+  }
+
+  /**
+   * The sound of a file as 48 kHz mono, in pieces of at most half a second that belong to the caller. Nothing is
+   * decoded further ahead than the piece that is asked for.
+   * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did
+   * not say so), `audio_unsupported` (no sound track, or one of an unknown kind), `queue_full`, `media_unavailable`,
+   * `shutting_down`; the reason of the signal.
+   */
+  async *decode(path: string, options: DecodeOptions = {}): AsyncGenerator<Int16Array, void, undefined> {
+    const job = await this.#begin(path, options);
+    try {
+      for (;;) {
+        const { samples, last } = await this.#call(job, (child) => this.#read(job, child));
+        job.deliveredSamples += samples.length;
+        if (samples.length > 0) yield samples;
+        if (last) return;
+      }
+    } finally {
+      this.#finish(job);
+    }
+  }
+
+  /** Ends the process; jobs that are open fail with `shutting_down`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    const child = this.#child;
+    this.#child = null;
+    await child?.close();
+  }
+
+  async #withJob<T>(path: string, options: DecodeOptions, run: (job: Job) => Promise<T>): Promise<T> {
+    const job = await this.#begin(path, options);
+    try {
+      return await run(job);
+    } finally {
+      this.#finish(job);
+    }
+  }
+
+  async #begin(path: string, options: DecodeOptions): Promise<Job> {
+    this.#checkOpen();
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT;
+    await this.#slots.enter(timeoutMs, options.signal);
+    clearTimeout(this.#idleTimer);
+    return {
+      id: this.#nextId++,
+      path,
+      maxDurationS: options.maxDurationS ?? 600,
+      timeoutMs,
+      signal: options.signal,
+      child: null,
+      usedMs: 0,
+      deliveredSamples: 0,
+    };
+  }
+
+  #finish(job: Job): void {
+    const child = job.child;
+    // Nobody waits for it: what is wrong with the process shows in the next call that matters.
+    if (child?.alive) this.#inTurn(() => child.call('close', [job.id], CLOSE_TIMEOUT)).catch(() => undefined);
+    this.#slots.leave();
+    if (this.#slots.inside === 0) this.#waitIdle();
+  }
+
+  /** Makes calls for a job, in turn; once more in a new process when the one it was in went away without blame. */
+  async #call<T>(job: Job, run: (child: MediaChild) => Promise<T>): Promise<T> {
+    const work = this.#inTurn(async () => {
+      for (let attempt = 1; ; attempt++) {
+        job.signal?.throwIfAborted();
+        this.#checkOpen();
+        try {
+          return await run(this.#liveChild());
+        } catch (error) {
+          this.#checkOpen();
+          if (!(error instanceof ChildLost)) throw error;
+          if (attempt === 2) throw new DhError('media_unavailable', error.message, { cause: error });
+        }
+      }
+    });
+    return job.signal ? orAbort(work, job.signal) : work;
+  }
+
+  async #open(job: Job, child: MediaChild): Promise<SoundInfo> {
+    const options = { maxDurationS: job.maxDurationS, skipSamples: job.deliveredSamples };
+    const info = await this.#timed(job, (left) => child.call('open', [job.id, job.path, options], left));
+    job.child = child;
+    return info as SoundInfo;
+  }
+
+  async #read(job: Job, child: MediaChild): Promise<Piece> {
+    if (job.child !== child) await this.#open(job, child);
+    return (await this.#timed(job, (left) => child.call('read', [job.id], left))) as Piece;
+  }
+
+  async #timed<T>(job: Job, run: (leftMs: number) => Promise<T>): Promise<T> {
+    const begin = this.#clock();
+    try {
+      return await run(Math.max(1, job.timeoutMs - job.usedMs));
+    } finally {
+      job.usedMs += this.#clock() - begin;
+    }
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#lastCall.then(run, run);
+    this.#lastCall = result.catch(() => undefined);
+    return result;
+  }
+
+  #liveChild(): MediaChild {
+    if (this.#child?.alive) return this.#child;
+    this.#starts++;
+    this.#child = new MediaChild(this.#entry, this.#memoryLimitBytes);
+    return this.#child;
+  }
+
+  #waitIdle(): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#closed) return;
+    this.#idleTimer = setTimeout(() => {
+      const child = this.#child;
+      this.#child = null;
+      void child?.close();
+    }, this.#idleMs);
+    this.#idleTimer.unref();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new DhError('shutting_down', 'the server is shutting down');
+  }
+}
+
+/** The work's result, or the signal's reason as soon as it aborts. */
+function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

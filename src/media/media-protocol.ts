@@ -1,0 +1,40 @@
+import { DhError, type ErrorJson } from '../errors.js';
+import type { SoundInfo } from './sound-file.js';
+
+/** Longest piece of sound in one answer: half a second at 48 kHz. */
+export const PIECE_SAMPLES = 24_000;
+
+/** Limits of one job. */
+export interface OpenOptions {
+  /** Longest sound that is decoded. */
+  maxDurationS: number;
+  /** Samples at 48 kHz to leave out: what was already delivered before the process was replaced. */
+  skipSamples: number;
+}
+
+/** Every answer of the media process: errors as data, as codes do not survive as exceptions. */
+export type Reply<T> = { rssBytes: number } & ({ value: T; error?: never } | { value?: never; error: ErrorJson });
+
+/** A piece of sound, and whether it is the last. */
+export interface Piece {
+  samples: Int16Array;
+  last: boolean;
+}
+
+/** What the media process can be asked, one call at a time. `job` is a number that the caller chooses. */
+export interface MediaFunctions {
+  open(job: number, path: string, options: OpenOptions): Promise<Reply<SoundInfo>>;
+  /** @returns At most `PIECE_SAMPLES` samples; nothing is decoded ahead of the next call. */
+  read(job: number): Promise<Reply<Piece>>;
+  close(job: number): Promise<Reply<null>>;
+}
+
+/** Turns what a function does into an answer. */
+export async function reply<T>(run: () => Promise<T>): Promise<Reply<T>> {
+  try {
+    const value = await run();
+    return { value, rssBytes: process.memoryUsage.rss() };
+  } catch (error) {
+    return { error: DhError.from(error).toJSON(), rssBytes: process.memoryUsage.rss() };
+  }
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { DhError } from '../errors.js';
+import type { Closable } from '../units.js';
+
+export interface UploadStoreOptions {
+  /** Where the files go: a folder that is the program's own. Made when it is not there, readable only to the user. */
+  dir: string;
+  /** Largest upload. */
+  maxBytes: number;
+  /** Opens a new file for writing; replaced in tests of a full disk. */
+  createFile?: (path: string) => Writable;
+}
+
+/** An upload that is complete. */
+export interface Upload {
+  path: string;
+  bytes: number;
+  /** Deletes the file; twice is harmless. */
+  remove(): Promise<void>;
+}
+
+/** Keeps uploads as files with random names until they are removed, at the latest when the store is closed. */
+export class UploadStore implements Closable {
+  readonly #dir: string;
+  readonly #maxBytes: number;
+  readonly #createFile: (path: string) => Writable;
+  readonly #paths = new Set<string>();
+  readonly #receiving = new AbortController();
+  readonly #pending = new Set<Promise<unknown>>();
+
+  constructor(options: UploadStoreOptions) {
+    this.#dir = options.dir;
+    this.#maxBytes = options.maxBytes;
+    this.#createFile = options.createFile ?? ((path) => createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+  }
+
+  /** Files that are there or being written. */
+  get count(): number {
+    return this.#paths.size;
+  }
+
+  /**
+   * Writes an upload to a file. When it fails, nothing of it stays.
+   * @param options.maxBytes A limit smaller than the store's.
+   * @throws DhError `body_too_large`; `media_unavailable` when the disk is full or cannot be written;
+   * `bad_request` when the sender went away; `shutting_down`.
+   */
+  async receive(stream: Readable, options: { maxBytes?: number } = {}): Promise<Upload> {
+    if (this.#receiving.signal.aborted) throw shuttingDown();
+    const maxBytes = Math.min(options.maxBytes ?? this.#maxBytes, this.#maxBytes);
+    const path = join(this.#dir, randomUUID());
+    this.#paths.add(path);
+    const work = this.#write(stream, path, maxBytes);
+    this.#pending.add(work);
+    try {
+      return { path, bytes: await work, remove: () => this.#remove(path) };
+    } catch (error) {
+      await this.#remove(path);
+      throw this.#explain(error);
+    } finally {
+      this.#pending.delete(work);
+    }
+  }
+
+  /** Stops what is being received and deletes all files. */
+  async close(): Promise<void> {
+    this.#receiving.abort();
+    await Promise.allSettled(this.#pending);
+    await Promise.all([...this.#paths].map((path) => this.#remove(path)));
+  }
+
+  async #write(stream: Readable, path: string, maxBytes: number): Promise<number> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    let bytes = 0;
+    const count = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const part of source) {
+        bytes += part.length;
+        if (bytes > maxBytes) throw tooLarge(maxBytes);
+        yield part;
+      }
+    };
+    await pipeline(stream, count, this.#createFile(path), { signal: this.#receiving.signal });
+    return bytes;
+  }
+
+  async #remove(path: string): Promise<void> {
+    await rm(path, { force: true });
+    this.#paths.delete(path);
+  }
+
+  #explain(error: unknown): DhError {
+    if (error instanceof DhError) return error;
+    if (this.#receiving.signal.aborted) return shuttingDown();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      return new DhError('media_unavailable', 'there is no space left for the upload', {
+        hint: 'Free space on the disk that holds the temporary files, or set TMPDIR to another one.',
+        cause: error,
+      });
+    }
+    if (code === 'EACCES' || code === 'EROFS' || code === 'EIO' || code === 'ENOENT' || code === 'EMFILE') {
+      return new DhError('media_unavailable', `the upload cannot be written: ${message}`, { cause: error });
+    }
+    return new DhError('bad_request', `the upload was cut off: ${message}`, { cause: error });
+  }
+}
+
+function tooLarge(maxBytes: number): DhError {
+  return new DhError('body_too_large', `the upload is larger than ${Math.floor(maxBytes / 1e6)} MB`, {
+    hint: 'Send a shorter or more compressed file, or raise the limit in the configuration.',
+  });
+}
+
+function shuttingDown(): DhError {
+  return new DhError('shutting_down', 'the server is shutting down');
+}
