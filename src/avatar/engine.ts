@@ -37,11 +37,12 @@ class Engine implements AvatarEngine {
     this.pictureWidth = baked.pictureWidth;
     this.pictureHeight = baked.pictureHeight;
     this.#baseCount = baked.bases.length;
-    this.#canvas = new FaceCanvas(baked);
+    const first = baked.bases[0];
+    if (!first) throw new RangeError('A baked avatar has at least one base.');
     this.#field = new MotionField(baked);
-    this.#warp = new Warp(this.#canvas.frame, this.#field);
-    const { y, u, v } = this.#canvas.frame;
-    this.bytes = y.length + u.length + v.length + this.#field.dx.length * 16;
+    this.#warp = new Warp(first, this.#field);
+    this.#canvas = new FaceCanvas(baked, this.#warp.canvas);
+    this.bytes = this.#warp.bytes;
   }
 
   draw(pose: FacePose, out: I420Frame, frame: number = this.#next): void {

@@ -23,11 +23,10 @@ export class FaceCanvas {
   readonly #regions: LiveRegion[];
   #base = 0;
 
-  constructor(baked: BakedAvatar) {
-    const first = baked.bases[0];
-    if (!first) throw new RangeError('A baked avatar has at least one base.');
+  /** Draws into `frame`, which begins as a copy of the first base. */
+  constructor(baked: BakedAvatar, frame: I420Frame) {
     this.#bases = baked.bases;
-    this.frame = { ...first, y: first.y.slice(), u: first.u.slice(), v: first.v.slice() };
+    this.frame = frame;
     this.#regions = baked.regions.map((region) => ({
       region,
       mixer: new PoseMixer(region.name, region.poses, REGION_DIMENSIONS[region.name].length),

@@ -51,8 +51,7 @@ export class MotionField {
     for (let n = 0; n < nodes; n++) {
       const x = (n % this.columns) * CELL;
       const y = Math.floor(n / this.columns) * CELL;
-      const inside = Math.min(x, y, width - x, height - y) / border;
-      const edge = smooth(inside);
+      const edge = smooth(this.#inside(x, y) / border);
       const head = reach(x, y, anchors.head);
       // Below the neck's base the body stays where it is.
       const above = smooth((anchors.pivot.y - y) / (anchors.head.ry * 0.8) + 0.5);
@@ -64,7 +63,7 @@ export class MotionField {
 
   /** Computes the field of a pose. Returns whether anything moves. */
   update(pose: FacePose): boolean {
-    const { anchors, pictureWidth, pictureHeight } = this.#baked;
+    const { anchors, pictureHeight } = this.#baked;
     const headWidth = anchors.head.rx * 2;
     const shiftX = limit(pose.head.x, MAX_SHIFT) * headWidth;
     const shiftY = limit(pose.head.y, MAX_SHIFT) * headWidth;
@@ -89,11 +88,19 @@ export class MotionField {
         const side = Math.max(-1, Math.min(1, (x - anchors.chest.x) / chestRx));
         const dx = head * (shiftX - turn * (y - anchors.pivot.y)) + chest * lift * BREATH_WIDEN * side;
         const dy = head * (shiftY + turn * (x - anchors.pivot.x)) - lift * Math.max(chest, head * HEAD_LIFT);
-        this.dx[n] = Math.round(Math.max(x - pictureWidth, Math.min(x, dx)) * ONE);
-        this.dy[n] = Math.round(Math.max(y - pictureHeight, Math.min(y, dy)) * ONE);
+        // No sample may lie outside, not even at the far end of a run of pixels that share a displacement.
+        const most = this.#inside(x, y) / 2;
+        this.dx[n] = Math.round(limit(dx, most) * ONE);
+        this.dy[n] = Math.round(limit(dy, most) * ONE);
       }
     }
     return shiftX !== 0 || shiftY !== 0 || turn !== 0 || lift !== 0;
+  }
+
+  /** Distance from the nearest cell at the border, 0 in it. */
+  #inside(x: number, y: number): number {
+    const { pictureWidth, pictureHeight } = this.#baked;
+    return Math.max(0, Math.min(x, y, pictureWidth - x, pictureHeight - y) - CELL);
   }
 
   #findSpans(): Int32Array {

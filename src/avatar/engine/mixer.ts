@@ -9,7 +9,7 @@ export const MAX_PATCHES = 4;
 const METRIC: { readonly [R in RegionName]: readonly number[] } = {
   mouth: [2, 1, 1.2, 0.3, 0.4, 1.6, 1.4],
   // A lid that shuts matters more than where the eye behind it looks.
-  eyes: [1, 1, 4],
+  eyes: [1, 1, 8],
   brows: [1, 1],
 };
 /** Of the eyes, poses with one gaze form a group; gaze itself jumps, as eyes do, for two mixed irises look wrong. */

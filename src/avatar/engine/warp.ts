@@ -1,77 +1,162 @@
 import type { I420Frame } from '../../units.js';
+import { basePlanes } from '../baked.js';
 import { CELL, type MotionField } from './field.js';
+import { type Kernels, loadKernels } from './kernels.js';
+import { wasm } from './wasm.js';
+
+const PAGE_BYTES = 65_536;
+const HALF = CELL / 2;
+
+/** Views of one row of a plane: what never moves on its left and right, and the row of the band that replaces the rest. */
+interface RowViews {
+  left: Uint8Array;
+  moved: Uint8Array;
+  right: Uint8Array;
+}
 
 /**
- * Copies a padded canvas to an output of the same picture size, moved by a field. Everything that allocates happens
- * in the constructor.
+ * Holds a padded canvas and copies it, moved by a field, to an output of the same picture size. The sampling runs in
+ * WebAssembly over memory of its own, a band of 16 rows at a time. Everything that allocates happens in the constructor.
  */
 export class Warp {
-  readonly #from: I420Frame;
+  /** What is to be moved. Write into it freely. */
+  readonly canvas: I420Frame;
+  /** Memory that it takes. */
+  readonly bytes: number;
   readonly #field: MotionField;
-  readonly #rowDx: Int32Array;
-  readonly #rowDy: Int32Array;
-  readonly #rowsY: Uint8Array[];
-  readonly #rowsU: Uint8Array[];
-  readonly #rowsV: Uint8Array[];
+  readonly #kernels: Kernels;
+  readonly #address: { y: number; u: number; v: number; bandY: number; bandU: number; bandV: number };
+  readonly #nodes: { dx: number; dy: number; rowDx: number; rowDy: number; rowBytes: number };
+  readonly #nodeDx: Int32Array;
+  readonly #nodeDy: Int32Array;
+  readonly #still: { y: Uint8Array[]; u: Uint8Array[]; v: Uint8Array[] };
+  readonly #rows: { y: RowViews[]; u: RowViews[]; v: RowViews[] };
 
-  constructor(canvas: I420Frame, field: MotionField) {
-    this.#from = canvas;
+  /** The canvas begins as a copy of `base`, a picture with the padding of baked bases. */
+  constructor(base: I420Frame, field: MotionField) {
+    const { width, height, strideY, strideUV } = base;
+    const { lumaBytes, chromaBytes } = basePlanes(width, height);
     this.#field = field;
-    this.#rowDx = new Int32Array(field.columns);
-    this.#rowDy = new Int32Array(field.columns);
-    // One view a row, made once: a view made per row and frame would be garbage.
-    const rows = (plane: Uint8Array, width: number, height: number, stride: number) =>
-      Array.from({ length: height }, (_, j) => plane.subarray(j * stride, j * stride + width));
-    this.#rowsY = rows(canvas.y, canvas.width, canvas.height, canvas.strideY);
-    this.#rowsU = rows(canvas.u, canvas.width / 2, canvas.height / 2, canvas.strideUV);
-    this.#rowsV = rows(canvas.v, canvas.width / 2, canvas.height / 2, canvas.strideUV);
+    let end = 0;
+    const reserve = (bytes: number) => {
+      const start = end;
+      end = Math.ceil((end + bytes) / 64) * 64;
+      return start;
+    };
+    const bandStride = field.columns * CELL;
+    this.#address = {
+      y: reserve(lumaBytes),
+      u: reserve(chromaBytes),
+      v: reserve(chromaBytes),
+      bandY: reserve(CELL * bandStride),
+      bandU: reserve((HALF * bandStride) / 2),
+      bandV: reserve((HALF * bandStride) / 2),
+    };
+    const rowBytes = field.columns * 4;
+    const nodeBytes = field.dx.byteLength;
+    // A row of nodes is read and written in steps of 16 bytes, past its end.
+    this.#nodes = {
+      dx: reserve(nodeBytes + 16),
+      dy: reserve(nodeBytes + 16),
+      rowDx: reserve(rowBytes + 16),
+      rowDy: reserve(rowBytes + 16),
+      rowBytes,
+    };
+    const pages = Math.ceil(end / PAGE_BYTES);
+    const memory = new wasm.Memory({ initial: pages, maximum: pages });
+    this.bytes = pages * PAGE_BYTES;
+    this.#kernels = loadKernels(memory);
+    this.#nodeDx = new Int32Array(memory.buffer, this.#nodes.dx, field.dx.length);
+    this.#nodeDy = new Int32Array(memory.buffer, this.#nodes.dy, field.dy.length);
+    const at = this.#address;
+    const view = (offset: number, bytes: number) => new Uint8Array(memory.buffer, offset, bytes);
+    this.canvas = {
+      ...{ width, height, strideY, strideUV },
+      y: view(at.y, lumaBytes),
+      u: view(at.u, chromaBytes),
+      v: view(at.v, chromaBytes),
+    };
+    this.canvas.y.set(base.y);
+    this.canvas.u.set(base.u);
+    this.canvas.v.set(base.v);
+
+    // One view a row, made once: a view made for each row and frame would be garbage.
+    const still = (start: number, w: number, h: number, stride: number) =>
+      Array.from({ length: h }, (_, j) => view(start + j * stride, w));
+    this.#still = {
+      y: still(at.y, width, height, strideY),
+      u: still(at.u, width / 2, height / 2, strideUV),
+      v: still(at.v, width / 2, height / 2, strideUV),
+    };
+    const rows = (start: number, band: number, w: number, h: number, stride: number, cell: number): RowViews[] =>
+      Array.from({ length: h }, (_, j) => {
+        const cellRow = Math.floor(j / cell);
+        const first = Math.min(w, (field.spans[2 * cellRow] ?? 0) * cell);
+        const last = Math.max(first, Math.min(w, (field.spans[2 * cellRow + 1] ?? 0) * cell));
+        const bandRow = band + (j % cell) * field.columns * cell;
+        return {
+          left: view(start + j * stride, first),
+          moved: view(bandRow + first, last - first),
+          right: view(start + j * stride + last, w - last),
+        };
+      });
+    this.#rows = {
+      y: rows(at.y, at.bandY, width, height, strideY, CELL),
+      u: rows(at.u, at.bandU, width / 2, height / 2, strideUV, HALF),
+      v: rows(at.v, at.bandV, width / 2, height / 2, strideUV, HALF),
+    };
   }
 
   /** Copies without movement. */
   copy(out: I420Frame): void {
-    copyRows(this.#rowsY, out.y, out.strideY);
-    copyRows(this.#rowsU, out.u, out.strideUV);
-    copyRows(this.#rowsV, out.v, out.strideUV);
+    copyRows(this.#still.y, out.y, out.strideY);
+    copyRows(this.#still.u, out.u, out.strideUV);
+    copyRows(this.#still.v, out.v, out.strideUV);
   }
 
   /** Copies what cannot move and samples the rest where the field says. */
   draw(out: I420Frame): void {
-    this.copy(out);
-    const { columns, rows, spans } = this.#field;
-    for (let row = 0; row < rows - 1; row++) {
-      const first = spans[2 * row] as number;
-      const last = spans[2 * row + 1] as number;
-      if (first < last) this.#drawCells(row * columns, row, first, last, out);
-    }
+    this.#nodeDx.set(this.#field.dx);
+    this.#nodeDy.set(this.#field.dy);
+    for (let row = 0; row < this.#field.rows - 1; row++) this.#drawBand(row, out);
   }
 
-  #drawCells(node: number, row: number, first: number, last: number, out: I420Frame): void {
-    const { width, height, strideY, strideUV, y, u, v } = this.#from;
+  #drawBand(row: number, out: I420Frame): void {
+    const { spans, columns } = this.#field;
+    const { height, strideY, strideUV } = this.canvas;
+    const first = spans[2 * row] as number;
+    const last = spans[2 * row + 1] as number;
+    const { y, u, v, bandY, bandU, bandV } = this.#address;
+    const { rowDx, rowDy } = this.#nodes;
+    const stride = columns * CELL;
     const lines = Math.min(CELL, height - row * CELL);
     for (let j = 0; j < lines; j++) {
-      this.#interpolate(node, j, CELL, first, last);
-      warpLuma(y, strideY, out.y, out.strideY, row * CELL + j, this.#rowDx, this.#rowDy, first, last, width);
+      const line = row * CELL + j;
+      if (first < last) {
+        this.#interpolate(row, 2 * j);
+        this.#kernels.luma(y, strideY, line << 16, bandY + j * stride, rowDx, rowDy, first, last);
+      }
+      writeRow(this.#rows.y[line] as RowViews, out.y, line * out.strideY);
     }
     for (let j = 0; j < lines >> 1; j++) {
-      // A chroma sample lies between two rows of luma.
-      this.#interpolate(node, 2 * j + 0.5, CELL, first, last);
-      const line = row * (CELL / 2) + j;
-      warpChroma(
-        u, v, strideUV, out.u, out.v, out.strideUV, line, this.#rowDx, this.#rowDy, first, last, width / 2,
-      ); // prettier-ignore
+      const line = row * HALF + j;
+      if (first < last) {
+        // A chroma sample lies between two rows of luma.
+        this.#interpolate(row, 4 * j + 1);
+        const to = (j * stride) / 2;
+        this.#kernels.chroma(u, strideUV, line << 16, bandU + to, rowDx, rowDy, first, last, v, bandV + to);
+      }
+      writeRow(this.#rows.u[line] as RowViews, out.u, line * out.strideUV);
+      writeRow(this.#rows.v[line] as RowViews, out.v, line * out.strideUV);
     }
   }
 
-  /** The field along one row of pixels, at the columns of nodes. */
-  #interpolate(node: number, j: number, cell: number, first: number, last: number): void {
-    const { dx, dy, columns } = this.#field;
-    for (let c = first; c <= last; c++) {
-      const n = node + c;
-      const x0 = dx[n] as number;
-      const y0 = dy[n] as number;
-      this.#rowDx[c] = x0 + (((dx[n + columns] as number) - x0) * j) / cell;
-      this.#rowDy[c] = y0 + (((dy[n + columns] as number) - y0) * j) / cell;
-    }
+  /** The field along one row of pixels, `j` half rows below a row of nodes. */
+  #interpolate(row: number, j: number): void {
+    const { dx, dy, rowDx, rowDy, rowBytes } = this.#nodes;
+    const start = row * rowBytes;
+    this.#kernels.lerp(dx + start, dx + start + rowBytes, rowDx, j, rowBytes);
+    this.#kernels.lerp(dy + start, dy + start + rowBytes, rowDy, j, rowBytes);
   }
 }
 
@@ -79,98 +164,9 @@ function copyRows(rows: Uint8Array[], out: Uint8Array, stride: number): void {
   for (let j = 0; j < rows.length; j++) out.set(rows[j] as Uint8Array, j * stride);
 }
 
-function warpLuma(
-  from: Uint8Array,
-  stride: number,
-  out: Uint8Array,
-  outStride: number,
-  line: number,
-  rowDx: Int32Array,
-  rowDy: Int32Array,
-  first: number,
-  last: number,
-  width: number,
-): void {
-  const base = line << 16;
-  for (let c = first; c < last; c++) {
-    const x0 = c * CELL;
-    const x1 = x0 + CELL < width ? x0 + CELL : width;
-    const dx = rowDx[c] as number;
-    const dy = rowDy[c] as number;
-    const stepX = 65_536 - (((rowDx[c + 1] as number) - dx) >> 4);
-    const stepY = ((rowDy[c + 1] as number) - dy) >> 4;
-    let sx = (x0 << 16) - dx;
-    let sy = base - dy;
-    for (let o = line * outStride + x0, end = o + x1 - x0; o < end; o++) {
-      const p = Math.imul(sy >> 16, stride) + (sx >> 16);
-      const fx = (sx >> 8) & 255;
-      const fy = (sy >> 8) & 255;
-      const a = from[p] as number;
-      const b = from[p + stride] as number;
-      const top = (a << 8) + ((from[p + 1] as number) - a) * fx;
-      const bottom = (b << 8) + ((from[p + stride + 1] as number) - b) * fx;
-      out[o] = ((top << 8) + (bottom - top) * fy + 32_768) >> 16;
-      sx += stepX;
-      sy -= stepY;
-    }
-  }
-}
-
-function warpChroma(
-  fromU: Uint8Array,
-  fromV: Uint8Array,
-  stride: number,
-  outU: Uint8Array,
-  outV: Uint8Array,
-  outStride: number,
-  line: number,
-  rowDx: Int32Array,
-  rowDy: Int32Array,
-  first: number,
-  last: number,
-  width: number,
-): void {
-  const base = line << 16;
-  const half = CELL / 2;
-  for (let c = first; c < last; c++) {
-    const x0 = c * half;
-    const x1 = x0 + half < width ? x0 + half : width;
-    const dx = (rowDx[c] as number) >> 1;
-    const dy = (rowDy[c] as number) >> 1;
-    const slopeX = (((rowDx[c + 1] as number) >> 1) - dx) >> 3;
-    const slopeY = (((rowDy[c + 1] as number) >> 1) - dy) >> 3;
-    // Half a luma pixel to the right of the node, as far as the field goes.
-    let sx = (x0 << 16) - dx - (slopeX >> 2);
-    let sy = base - dy - (slopeY >> 2);
-    if (sx < 0) sx = 0;
-    if (sy < 0) sy = 0;
-    for (let o = line * outStride + x0, end = o + x1 - x0; o < end; o++) {
-      const p = Math.imul(sy >> 16, stride) + (sx >> 16);
-      const fx = (sx >> 8) & 255;
-      const fy = (sy >> 8) & 255;
-      const gx = 256 - fx;
-      const gy = 256 - fy;
-      const wa = gx * gy;
-      const wb = fx * gy;
-      const wc = gx * fy;
-      const wd = fx * fy;
-      const q = p + stride;
-      outU[o] =
-        ((fromU[p] as number) * wa +
-          (fromU[p + 1] as number) * wb +
-          (fromU[q] as number) * wc +
-          (fromU[q + 1] as number) * wd +
-          32_768) >>
-        16;
-      outV[o] =
-        ((fromV[p] as number) * wa +
-          (fromV[p + 1] as number) * wb +
-          (fromV[q] as number) * wc +
-          (fromV[q + 1] as number) * wd +
-          32_768) >>
-        16;
-      sx += 65_536 - slopeX;
-      sy -= slopeY;
-    }
-  }
+function writeRow(row: RowViews, out: Uint8Array, offset: number): void {
+  const { left, moved, right } = row;
+  if (left.length > 0) out.set(left, offset);
+  if (moved.length > 0) out.set(moved, offset + left.length);
+  if (right.length > 0) out.set(right, offset + left.length + moved.length);
 }
