@@ -12,6 +12,7 @@ const TABLE = {
   audio_unsupported: { status: 415, retryable: false },
   rate_invalid: { status: 400, retryable: false },
   unauthorized: { status: 401, retryable: false },
+  origin_forbidden: { status: 403, retryable: false },
   not_found: { status: 404, retryable: false },
   session_not_found: { status: 404, retryable: false },
   session_exists: { status: 409, retryable: false },

@@ -62,8 +62,10 @@ export const ServerSchema = z.strictObject({
     .describe('Address that viewers reach when the server stands behind a one-to-one NAT.'),
   corsOrigins: z
     .array(z.string())
-    .default(['*'])
-    .describe('Origins whose pages may use the API and watch. `*` means any.'),
+    .default([])
+    .describe(
+      "Origins, besides the server's own, whose pages may use the API; `*` means any. Watching is open to every page.",
+    ),
 });
 
 export const StagesSchema = z.strictObject({

@@ -4,7 +4,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { checkRate } from '../audio/door.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { authorize } from './http/app.js';
+import { authorize, checkOrigin } from './http/app.js';
 import { PushSource } from './push-source.js';
 import type { Session, SessionEventName } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
@@ -46,7 +46,7 @@ export class AudioSockets {
     try {
       const url = new URL(request.url ?? '/', 'http://localhost');
       authorize(this.#config.server.token, request.headers.authorization, request.url ?? '/');
-      this.#checkOrigin(request.headers.origin, request.headers.host);
+      checkOrigin(this.#config.server.corsOrigins, request.headers.origin, request.headers.host);
       const id = PATH.exec(url.pathname)?.[1];
       if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');
       const session = this.#sessions.get(decodeURIComponent(id));
@@ -61,14 +61,6 @@ export class AudioSockets {
     } catch (error) {
       refuse(socket, DhError.from(error));
     }
-  }
-
-  /** A page of another site must not feed the avatar of somebody who runs it on this machine. */
-  #checkOrigin(origin: string | undefined, host: string | undefined): void {
-    const { corsOrigins } = this.#config.server;
-    if (origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
-    if (URL.canParse(origin) && new URL(origin).host === host) return;
-    throw new DhError('unauthorized', `Pages of ${origin} may not send sound.`, { hint: 'See server.corsOrigins.' });
   }
 
   #serve(client: WebSocket, session: Session, rate: number, live: boolean): void {

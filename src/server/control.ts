@@ -53,7 +53,7 @@ export class Control {
     this.#options = options;
     this.#supervisor = supervisor;
     this.#temp = temp;
-    this.#speech = new SpeechService({ maxTextChars: config.limits.maxTextChars });
+    this.#speech = new SpeechService({ maxCharacters: config.limits.maxTextChars });
     this.#media = new MediaClient();
     this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue([config.avatarsDir]);

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { Overflow, SoundSlice } from '../stage/protocol.js';
-import { SAMPLE_RATE, type SpeechPiece, type VisemeCue } from '../units.js';
+import { sliceSpeech } from '../audio/slice-speech.js';
+import type { Overflow } from '../stage/protocol.js';
+import { SAMPLE_RATE, type SpeechPiece } from '../units.js';
 
 /** Longest slice that travels to a stage at once, in ms. */
 const SLICE_MS = 500;
 
 interface Retained {
-  slice: SoundSlice;
+  slice: SpeechPiece;
   /** Position in the utterance, in samples at 48 kHz. */
   start: number;
   end: number;
@@ -21,8 +22,8 @@ export class Utterance {
   readonly text: string | undefined;
   readonly overflow: Overflow;
   readonly #abort = new AbortController();
-  readonly #slices: AsyncIterator<SoundSlice>;
-  #primed: Promise<IteratorResult<SoundSlice>> | null = null;
+  readonly #slices: AsyncIterator<SpeechPiece>;
+  #primed: Promise<IteratorResult<SpeechPiece>> | null = null;
   #retained: Retained[] = [];
   #produced = 0;
   #exhausted = false;
@@ -36,7 +37,7 @@ export class Utterance {
     this.id = randomUUID();
     this.text = options.text;
     this.overflow = options.overflow ?? 'wait';
-    this.#slices = cut(open(this.#abort.signal))[Symbol.asyncIterator]();
+    this.#slices = sliceSpeech(open(this.#abort.signal), SLICE_MS)[Symbol.asyncIterator]();
   }
 
   /** Begins to produce before its turn comes. Rejects with the source's error, which `next` then gives as well. */
@@ -57,7 +58,7 @@ export class Utterance {
   }
 
   /** What to send to a stage that begins at `acknowledgedSamples`: first what is retained, then what is new. */
-  async *remaining(): AsyncGenerator<SoundSlice, void, undefined> {
+  async *remaining(): AsyncGenerator<SpeechPiece, void, undefined> {
     for (const kept of [...this.#retained]) yield trim(kept, this.#acknowledged);
     while (!this.#exhausted) {
       const result = await (this.#primed ?? this.#slices.next());
@@ -85,28 +86,7 @@ export class Utterance {
   }
 }
 
-/** Cuts pieces of any length into slices, and gives each slice the mouth shapes that begin in it. */
-async function* cut(pieces: AsyncIterable<SpeechPiece>): AsyncGenerator<SoundSlice, void, undefined> {
-  let atMs = 0;
-  for await (const { pcm, sampleRateHz, cues } of pieces) {
-    const step = Math.max(1, Math.round((sampleRateHz * SLICE_MS) / 1000));
-    let used = 0;
-    for (let from = 0; from < pcm.length; from += step) {
-      const part = pcm.slice(from, from + step);
-      atMs += (part.length / sampleRateHz) * 1000;
-      const last = from + step >= pcm.length;
-      let mine: VisemeCue[] | null = null;
-      if (cues) {
-        const begin = used;
-        while (used < cues.length && (last || (cues[used]?.startMs ?? 0) < atMs)) used++;
-        mine = cues.slice(begin, used);
-      }
-      yield { pcm: part, sampleRateHz, cues: mine };
-    }
-  }
-}
-
-function trim({ slice, start, end }: Retained, from: number): SoundSlice {
+function trim({ slice, start, end }: Retained, from: number): SpeechPiece {
   if (from <= start) return slice;
   const skip = Math.min(slice.pcm.length, Math.round(((from - start) / (end - start)) * slice.pcm.length));
   return { ...slice, pcm: slice.pcm.slice(skip) };

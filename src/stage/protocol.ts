@@ -1,5 +1,6 @@
 import type { SessionProfile } from '../config/schema.js';
-import type { VisemeCue } from '../units.js';
+import type { ViewerStats } from '../stream/viewer.js';
+import type { SpeechPiece } from '../units.js';
 
 /** Everything that a stage must know to run a session. */
 export interface SessionSpec {
@@ -20,14 +21,6 @@ export interface UtteranceSpec {
   startSample: number;
 }
 
-/** At most half a second of sound, mono. The rate may change from slice to slice: voices differ. */
-export interface SoundSlice {
-  pcm: Int16Array;
-  sampleRateHz: number;
-  /** Mouth shapes, in ms from the utterance's start; null when only the sound is known. */
-  cues: VisemeCue[] | null;
-}
-
 export interface Interrupted {
   utteranceId: string | null;
   playedMs: number;
@@ -38,8 +31,11 @@ export interface StageApi {
   openSession(spec: SessionSpec): Promise<void>;
   closeSession(id: string): Promise<void>;
   beginUtterance(sessionId: string, spec: UtteranceSpec): Promise<void>;
-  /** Resolves when the slice is in the stage's buffer: waiting here is the back-pressure. */
-  pushSound(sessionId: string, utteranceId: string, slice: SoundSlice): Promise<void>;
+  /**
+   * Takes at most half a second of sound, of any rate. Resolves when it is in the stage's buffer: waiting here is the
+   * back-pressure.
+   */
+  pushSound(sessionId: string, utteranceId: string, slice: SpeechPiece): Promise<void>;
   endUtterance(sessionId: string, utteranceId: string): Promise<void>;
   interrupt(sessionId: string): Promise<Interrupted>;
   addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
@@ -63,19 +59,6 @@ export interface Timing {
   p50: number;
   p99: number;
   max: number;
-}
-
-export interface ViewerStats {
-  id: string;
-  state: string;
-  rttMs: number | null;
-  lossFraction: number;
-  packetsSent: number;
-  bytesSent: number;
-  nacks: number;
-  retransmitted: number;
-  plis: number;
-  droppedPictures: number;
 }
 
 /** A session as its stage sees it. */

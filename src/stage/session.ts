@@ -2,14 +2,15 @@ import type { BakedAvatar } from '../avatar/baked.js';
 import { Fit } from '../frames/fit.js';
 import { FrameLoop } from '../frames/frame-loop.js';
 import { FramePool } from '../frames/frame-pool.js';
+import { NativePicture } from '../frames/native-picture.js';
 import { drawTimeCode } from '../frames/time-code.js';
 import { OpusEncoder } from '../stream/encoders/opus-encoder.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import { StreamHub } from '../stream/stream-hub.js';
-import { CHUNK_SAMPLES, type AudioChunk, type Closable } from '../units.js';
+import { CHUNK_SAMPLES, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
 import type { StageOptions } from './options.js';
-import { PictureMaker } from './picture-maker.js';
-import type { Interrupted, SessionSpec, SoundSlice, StageSessionStats, UtteranceSpec } from './protocol.js';
+import { PictureMaker } from '../frames/picture-maker.js';
+import type { Interrupted, SessionSpec, StageSessionStats, UtteranceSpec } from './protocol.js';
 import { SoundInput } from './sound-input.js';
 
 export interface StageSessionEvents {
@@ -30,7 +31,9 @@ export class StageSession implements Closable {
   readonly #sound: SoundInput;
   readonly #pictures: PictureMaker;
   readonly #pool: FramePool;
-  readonly #fit: Fit | null;
+  readonly #fit = new Fit();
+  /** Where the face is drawn when it has another size than the output; null: straight into the pooled frame. */
+  readonly #canvas: NativePicture | null;
   readonly #video: VideoEncoder;
   readonly #opus: OpusEncoder;
   readonly #hub: StreamHub;
@@ -57,7 +60,7 @@ export class StageSession implements Closable {
     this.#pool = new FramePool({ width, height, size: framePoolSize });
     const { pictureWidth, pictureHeight } = this.#pictures;
     const exact = pictureWidth === width && pictureHeight === height;
-    this.#fit = exact ? null : new Fit({ width: pictureWidth, height: pictureHeight }, { width, height });
+    this.#canvas = exact ? null : new NativePicture(pictureWidth, pictureHeight);
     this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
     this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
     this.#loop = new FrameLoop({ onTick: (n, draw) => this.#tick(n, draw) });
@@ -78,7 +81,7 @@ export class StageSession implements Closable {
     this.#sound.begin(spec);
   }
 
-  push(utteranceId: string, slice: SoundSlice): Promise<void> {
+  push(utteranceId: string, slice: SpeechPiece): Promise<void> {
     if (slice.cues && this.#sound.utterance?.id === utteranceId) this.#pictures.mouth.addCues(utteranceId, slice.cues);
     return this.#sound.push(utteranceId, slice);
   }
@@ -138,7 +141,8 @@ export class StageSession implements Closable {
     this.#pictures.close();
     this.#video.close();
     this.#opus.close();
-    this.#fit?.close();
+    this.#fit.close();
+    this.#canvas?.close();
     this.#pool.close();
   }
 
@@ -159,9 +163,9 @@ export class StageSession implements Closable {
     const frame = this.#pool.acquire();
     if (!frame) return; // counted by the pool
     try {
-      if (this.#fit) {
-        this.#pictures.draw(this.#fit.source, n);
-        this.#fit.fitInto(this.#fit.source, frame);
+      if (this.#canvas) {
+        this.#pictures.draw(this.#canvas, n);
+        this.#fit.fitInto(this.#canvas, frame);
       } else this.#pictures.draw(frame, n);
       if (this.#timecode) drawTimeCode(frame, n);
       const forceIdr = this.#forceIdr;

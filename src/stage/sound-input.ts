@@ -2,8 +2,8 @@ import { AudioQueue } from '../audio/audio-queue.js';
 import { PcmDoor } from '../audio/door.js';
 import { fadeOut } from '../audio/fade.js';
 import { UtteranceBuffer } from '../audio/utterance-buffer.js';
-import { CHUNK_SAMPLES, SAMPLE_RATE, type AudioChunk, type Closable } from '../units.js';
-import type { Interrupted, SoundSlice, UtteranceSpec } from './protocol.js';
+import { CHUNK_SAMPLES, SAMPLE_RATE, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
+import type { Interrupted, UtteranceSpec } from './protocol.js';
 
 /** A live source starts when this many chunks wait, so that its jitter does not tear holes; fewer in short queues. */
 const LIVE_START_CHUNKS = 2;
@@ -66,7 +66,7 @@ export class SoundInput implements Closable {
   }
 
   /** Takes a slice in; resolves when it fits into the window. A slice of another utterance is ignored. */
-  async push(utteranceId: string, slice: SoundSlice): Promise<void> {
+  async push(utteranceId: string, slice: SpeechPiece): Promise<void> {
     const current = this.#current;
     if (current?.spec.id !== utteranceId || current.ended) return;
     if (current.spec.overflow === 'wait') {

@@ -29,17 +29,25 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.setNotFoundHandler((request) => {
     throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);
   });
-  const { corsOrigins } = config.server;
+  const { corsOrigins, token } = config.server;
   await app.register(cors, {
-    origin: corsOrigins.includes('*') ? true : corsOrigins,
-    methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
-    exposedHeaders: ['Location', 'ETag', 'Link', 'Retry-After'],
-    strictPreflight: false,
+    delegator: (request, done) => {
+      const open = request.url?.startsWith('/whep') || corsOrigins.includes('*');
+      done(null, {
+        origin: open ? true : corsOrigins,
+        methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
+        exposedHeaders: ['Location', 'ETag', 'Link', 'Retry-After'],
+        strictPreflight: false,
+      });
+    },
   });
   await app.register(multipart, { limits: { files: 1, fields: 8, fileSize: config.limits.maxUploadMb * 1e6 } });
   app.addHook('onRequest', async (request) => {
     if (context.shuttingDown()) throw new DhError('shutting_down', 'The server is stopping.');
-    if (request.url.startsWith('/api/')) authorize(config.server.token, request.headers.authorization, request.url);
+    if (!request.url.startsWith('/api/')) return;
+    const { origin, host, authorization } = request.headers;
+    checkOrigin(corsOrigins, origin, host);
+    authorize(token, authorization, request.url);
   });
   await app.register(sessionRoutes(context), { prefix: '/api/v1' });
   await app.register(metaRoutes(context));
@@ -59,5 +67,17 @@ export function authorize(token: string | undefined, header: string | undefined,
   if (a.length === b.length && timingSafeEqual(a, b)) return;
   throw new DhError('unauthorized', 'A valid access token is needed.', {
     hint: 'Send "Authorization: Bearer <token>", or ?token= where headers cannot be set.',
+  });
+}
+
+/**
+ * Throws `origin_forbidden` for a request from a page of another site that was not allowed: without this, any page
+ * that somebody visits could make the avatar on their machine speak, or stop it.
+ */
+export function checkOrigin(allowed: readonly string[], origin: string | undefined, host: string | undefined): void {
+  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return;
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  throw new DhError('origin_forbidden', 'Pages of another site may not use the API.', {
+    hint: 'Allow the site in server.corsOrigins.',
   });
 }

@@ -2,7 +2,7 @@ import { createEngine, type AvatarEngine } from '../avatar/engine.js';
 import type { BakedAvatar } from '../avatar/baked.js';
 import { Life } from '../avatar/life.js';
 import { MouthTracker } from '../avatar/mouth/mouth-tracker.js';
-import { SpeechState } from '../frames/states.js';
+import { SpeechState } from './states.js';
 import { neutralFace, type AudioChunk, type Closable, type I420Frame } from '../units.js';
 
 /** The face of one session: sound in, a drawn picture out. Shared by the live stage and the offline renderer. */
