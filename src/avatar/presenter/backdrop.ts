@@ -9,7 +9,7 @@ export function backdropDefs(): string {
 <radialGradient id="bg-lamp">${stop(0, '#ffe2b0', 0.9)}${stop(0.25, '#ffc880', 0.5)}${stop(1, '#ff9d4a', 0)}</radialGradient>
 <linearGradient id="bg-window">${stop(0, '#e4f3f0', 0.1)}${stop(0.16, '#e4f3f0', 0.42)}${stop(0.34, '#e4f3f0', 0.66)}${stop(0.5, '#d6eae8', 0.2)}${stop(0.6, '#d6eae8', 0.16)}${stop(0.74, '#d6eae8', 0.44)}${stop(1, '#d6eae8', 0)}</linearGradient>
 <linearGradient id="bg-floor" x2="0" y2="1">${stop(0, '#131d21', 0)}${stop(0.5, '#131d21', 0.5)}${stop(1, '#131d21', 0.66)}</linearGradient>
-<radialGradient id="bg-edge" cx=".5" cy=".45" r=".75">${stop(0.45, '#05090c', 0)}${stop(1, '#05090c', 0.62)}</radialGradient>`;
+<radialGradient id="bg-edge" cx=".5" cy=".46" r=".5">${stop(0.45, '#05090c', 0)}${stop(1, '#05090c', 0.62)}</radialGradient>`;
 }
 
 /** The room behind the presenter. */
@@ -48,12 +48,12 @@ export function backdropSvg(): string {
         books += `<rect x="${num(x)}" y="${num(base - h)}" width="${num(w)}" height="${num(h)}" fill="${r.pick(['#7d4f36', '#2f5058', '#b98a58', '#8a3f35', '#50685c', '#cfb089', '#30383c'])}" fill-opacity="${num(r.range(0.35, 0.7))}"/>`;
       x += w + r.range(0, 5);
     }
-  return `<g id="background"><rect x="-660" y="-262" width="1320" height="760" fill="url(#bg-wall)"/>
-<rect x="-700" y="-262" width="420" height="760" fill="url(#bg-window)"/><rect x="-660" y="180" width="1320" height="320" fill="url(#bg-floor)"/>
+  return `<g id="background"><rect x="-1000" y="-440" width="2000" height="1360" fill="url(#bg-wall)"/>
+<rect x="-700" y="-440" width="420" height="1360" fill="url(#bg-window)"/><rect x="-1000" y="180" width="2000" height="740" fill="url(#bg-floor)"/>
 <g ${blur(18)}><rect x="286" y="-66" width="380" height="12" fill="#2a1c14" fill-opacity=".8"/><rect x="286" y="64" width="380" height="12" fill="#2a1c14" fill-opacity=".8"/><rect x="286" y="194" width="380" height="12" fill="#2a1c14" fill-opacity=".8"/></g><g ${blur(12)}>${books}</g>
 <circle cx="500" cy="-96" r="240" fill="url(#bg-lamp)" fill-opacity=".8"/><ellipse cx="500" cy="-104" rx="34" ry="26" fill="#fff1d2" ${blur(12)}/>
 <g ${blur(8)}>${leaves}</g>
 <g ${blur(1.5)}>${discs}</g>
 <ellipse cx="-10" cy="-40" rx="400" ry="380" fill="url(#bg-halo)"/>
-<rect x="-660" y="-262" width="1320" height="760" fill="url(#bg-edge)"/></g>`;
+<rect x="-1000" y="-440" width="2000" height="1360" fill="url(#bg-edge)"/></g>`;
 }

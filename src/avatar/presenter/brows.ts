@@ -4,14 +4,14 @@ import type { FacePose } from '../../units.js';
 import { along, clamp, lerp, points, random, smooth, spline, type Point } from './geometry.js';
 import { between, blur, mix, num, tapered } from './paint.js';
 
-const BROW = points('21.5,-31.5 30,-33.6 41,-36 54,-38.8 66,-40.6 78,-39.8 89,-35.6 99,-28.6');
+const BROW = points('21.5,-32.6 30,-34.6 41,-36.8 54,-39.2 66,-40.8 78,-39.8 89,-35.6 99,-28.6');
 const BROW_HALF = [2.2, 4.2, 5, 4.8, 4.2, 3.2, 2, 0.5];
 
 /** SVG transform of one brow: raise -1..1, frown 0..1 (lowers and turns the inner end). */
 function browTransform(s: -1 | 1, { raise, frown }: FacePose['brows']): string {
-  const dy = -7.5 * clamp(raise, -1) + 3 * clamp(frown),
-    dx = -s * 3.2 * clamp(frown);
-  const turn = s * (7 * clamp(frown) - 1.6 * clamp(raise, -1));
+  const dy = -7.5 * clamp(raise, -1) + 1.8 * clamp(frown),
+    dx = -s * 3.6 * clamp(frown);
+  const turn = s * (4.6 * clamp(frown) - 1.6 * clamp(raise, -1));
   return `translate(${num(dx)} ${num(dy - (s < 0 ? 0.8 : 0))}) rotate(${num(turn)} ${s * 70} -35)`;
 }
 

@@ -4,27 +4,32 @@
  */
 
 import type { FacePose } from '../../units.js';
-import { along, blend, clamp, lerp, moved, random, smooth, spline, points, type Point } from './geometry.js';
-import { between, blur, curve, glow, line, mix, num, tapered } from './paint.js';
+import { along, blend, clamp, lerp, moved, random, spline, points, type Point } from './geometry.js';
+import { between, blur, curve, glow, line, num, tapered } from './paint.js';
 
-const EYE = { x: 57.5, y: -0.5, iris: 13.3, pupil: 5, travelX: 9.5, travelY: 5 };
+const EYE = { x: 57.5, y: -0.5, iris: 13.3, pupil: 4.2, travelX: 9.5, travelY: 5 };
 type Side = -1 | 1;
 type Eyes = FacePose['eyes'];
 
 // Edges of the opening as [distance from the middle of the face, y].
-const UPPER_OPEN = points('30.5,5.4 34,0.9 41,-5.8 50,-10.2 59,-11.6 69,-10 78,-5.4 84,-1 88,1.2');
+const UPPER_OPEN = points('30.5,5.4 34,1.6 41,-4.3 50,-8.4 59,-9.8 69,-8.5 78,-4.5 84,-0.6 88,1.2');
 const UPPER_SHUT = points('30.5,5.4 35,6.5 42,8.4 50,9.8 59,10.3 69,9.2 78,6.2 84,3.4 88,1.9');
 const LOWER = points('30.5,5.4 34.5,7.6 42,8.7 50,9.6 59,10 69,8.8 78,5.8 84,3.1 88,1.6');
-const CREASE = points('34.5,-3 41,-11.6 50,-17.2 60,-19.4 70,-18 80,-12.6 88,-5.4 93,0');
+const CREASE = points('34.5,-2.4 41,-10.4 50,-15.6 60,-17.6 70,-16.2 80,-11.2 88,-4.6 93,0.4');
 
 const side = (right: readonly Point[], s: Side): Point[] =>
   right.map(([x, y]): Point => [(58 + (x - 58) * 1.09) * s, y * 1.12]);
 
+/** Above this the upper lid does not go: 0 is open, below it wide. */
+const WIDEST = -0.16;
+/** Where the lids are: they follow a gaze, looking down lowers the upper one. */
+const lidAt = (close: number, y: number): number => clamp(close + 0.22 * clamp(y, -1) * (1 - close), WIDEST);
+
 function edges(s: Side, close: number): { upper: Point[]; lower: Point[] } {
-  const c = clamp(close);
+  const c = clamp(close, WIDEST);
   // The upper lid does nearly all of the way; the lower one rises a little to meet it.
   const upper = side(blend(UPPER_OPEN, UPPER_SHUT, c), s);
-  const lower = side(blend(LOWER, moved(LOWER, 0, -0.4), c), s);
+  const lower = side(blend(LOWER, moved(LOWER, 0, -0.4), clamp(c)), s);
   return { upper, lower };
 }
 
@@ -35,9 +40,6 @@ export function eyeDefs(): string {
 <linearGradient id="eye-iris-light" x1=".3" y1="0" x2=".62" y2="1"><stop offset="0" stop-color="#0c0605" stop-opacity=".78"/><stop offset=".42" stop-color="#0c0605" stop-opacity=".12"/><stop offset=".62" stop-color="#ffd796" stop-opacity=".06"/><stop offset="1" stop-color="#ffd89a" stop-opacity=".5"/></linearGradient>
 <radialGradient id="eye-pupil"><stop offset="0" stop-color="#070404"/><stop offset=".82" stop-color="#0a0605"/><stop offset="1" stop-color="#0a0605" stop-opacity="0"/></radialGradient>`;
 }
-
-/** How far the lids follow a gaze: looking down lowers the upper lid. */
-const lidFollow = (y: number): number => 0.22 * clamp(y, -1);
 
 function irisSvg(): string {
   const r = random(11),
@@ -72,8 +74,8 @@ const glints = (x: number, y: number): string => `<g transform="translate(${num(
 /** One eyeball seen through its opening. */
 function eyeSvg(s: Side, { close, x, y }: Eyes): string {
   const name = s < 0 ? 'L' : 'R';
-  const lid = clamp(close + lidFollow(y) * (1 - close));
-  const { upper, lower } = edges(s, close >= 1 ? 1 : Math.max(lid, -0.1));
+  const lid = lidAt(close, y);
+  const { upper, lower } = edges(s, lid);
   if (close >= 0.985) return `<g id="eye-${name}"/>`;
   const opening = between(upper, lower);
   const inner: Point = [28 * s, 6.1];
@@ -122,9 +124,9 @@ function lashes(s: Side, edge: readonly Point[], close: number, lower: boolean):
 /** Lid shading, crease, lash line and lashes of one eye for `close` 0 (open) to 1 (shut). */
 function lidSvg(s: Side, { close, y }: Eyes): string {
   const name = s < 0 ? 'L' : 'R';
-  const c = clamp(close + lidFollow(y) * (1 - close), -0.1);
+  const c = lidAt(close, y);
   const { upper, lower } = edges(s, c);
-  const crease = side(moved(CREASE, 0, 2.6 * clamp(c)), s);
+  const crease = side(moved(CREASE, 0, 1.6 * clamp(c)), s);
   const fold = tapered(spline(crease, 6), (t) => 0.5 + 1.9 * Math.sin(Math.PI * Math.pow(t, 0.8)));
   const liner = tapered(
     spline([...upper.slice(1), [93 * s, -0.9 + 2.4 * c] as const], 6),

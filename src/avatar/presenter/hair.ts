@@ -1,8 +1,8 @@
 /** The presenter's hair: where its sheets and locks lie. */
 
 import { bell, points, smooth } from './geometry.js';
-import { blur, glow, line } from './paint.js';
-import { flyaways, grow, hairline, lockSvg, sheet, type Lock, type Sheet, type Tone } from './strands.js';
+import { glow, line } from './paint.js';
+import { flyaways, grow, hairline, lockSvg, sheet, wisps, type Lock, type Sheet, type Tone } from './strands.js';
 
 // Caps: roots lie along the parting; the first guide is next to the face, the last the silhouette.
 const LEFT: Sheet = [
@@ -88,8 +88,8 @@ const leftTone: Tone = (s, t, v) =>
   0.4 * bell(t, 0.38 + 0.06 * (s - 0.5), 0.075) * (0.5 + 0.5 * bell(s, 0.45, 0.33)) +
   0.2 * bell(t, 0.17, 0.05) * bell(s, 0.35, 0.3) +
   0.12 * bell(t, 0.7, 0.08) +
-  0.1 * smooth(0.8, 1, s) * smooth(0.4, 0.7, t) +
-  0.13 * smooth(0.8, 0.96, s) * smooth(0.05, 0.2, t) * smooth(0.6, 0.4, t) -
+  0.04 * smooth(0.8, 1, s) * smooth(0.4, 0.7, t) +
+  0.06 * smooth(0.8, 0.96, s) * smooth(0.05, 0.2, t) * smooth(0.6, 0.4, t) -
   0.14 * smooth(0.08, 0, t) -
   0.1 * smooth(0.2, 0, s);
 const rightTone: Tone = (s, t, v) =>
@@ -98,7 +98,7 @@ const rightTone: Tone = (s, t, v) =>
   0.28 * bell(t, 0.25, 0.055) * bell(s, 0.5, 0.35) +
   0.14 * bell(t, 0.5, 0.07) * bell(s, 0.4, 0.3) +
   0.1 * bell(t, 0.8, 0.08) +
-  0.3 * smooth(0.84, 1.02, s) * smooth(0.12, 0.4, t) - // rim light
+  0.13 * smooth(0.84, 1.02, s) * smooth(0.12, 0.4, t) - // rim light
   0.14 * smooth(0.08, 0, t) -
   0.08 * smooth(0.16, 0, s);
 
@@ -114,7 +114,7 @@ ${sheet(BACK, { seed: 3, clumps: 16, count: 300, tone: dark, width: 1.3, wave: 4
 
 /** Long locks beside the neck, in front of the shoulders, behind ears and face. */
 export const hairSideSvg = (): string =>
-  `<g id="hair-side">${LOCKS_LEFT.map((l, i) => lockSvg(l, 20 + i, { key: 1 })).join('')}${LOCKS_RIGHT.map((l, i) => lockSvg(l, 30 + i, { key: 0.72 })).join('')}</g>`;
+  `<g id="hair-side">${LOCKS_LEFT.map((l, i) => lockSvg(l, 20 + i, { key: 1 }) + wisps(l, 70 + i)).join('')}${LOCKS_RIGHT.map((l, i) => lockSvg(l, 30 + i, { key: 0.72 }) + wisps(l, 80 + i)).join('')}</g>`;
 
 /** Over the face: both caps from the parting, the frame, fine hairs at the hairline. */
 export function hairFrontSvg(): string {

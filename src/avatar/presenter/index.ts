@@ -4,14 +4,17 @@ import { createHash } from 'node:crypto';
 import type { AvatarSource, Rect } from '../source.js';
 import { neutralFace } from '../../units.js';
 import { lazy } from './geometry.js';
-import { brows, documentOf, eyes, mouth, ORIGIN, portrait } from './layers.js';
+import { brows, eyes, mouth, ORIGIN, portrait } from './layers.js';
 import { drawPatch } from './patches.js';
 import { BROWS, EYES, MOUTHS } from './poses.js';
-import { opaque, rasterise } from './raster.js';
+import { draw, opaque } from './raster.js';
 import { viewOf } from './view.js';
 
 /** Goes up when the drawing changes in a way that the hash below does not see. */
 const VERSION = 1;
+
+/** Reach of the blurs at the end of the picture, in canvas units. */
+const BASE_MARGIN = 24;
 
 /** A rectangle from face coordinates. */
 const onCanvas = (x0: number, y0: number, x1: number, y1: number): Rect => ({
@@ -52,6 +55,6 @@ export const presenter: AvatarSource = {
     brows: { rect: onCanvas(-114, -62, 114, -24), poses: BROWS },
   },
   view: viewOf,
-  drawBase: async (view, width, height) => opaque(await rasterise(documentOf(portrait(), view, width, height))),
+  drawBase: async (view, width, height) => opaque(await draw(portrait(), { crop: view, width, height }, BASE_MARGIN)),
   drawPatch,
 };

@@ -7,11 +7,12 @@ import { backdropDefs, backdropSvg } from './backdrop.js';
 import { browsSvg } from './brows.js';
 import { eyeDefs, eyesSvg } from './eyes.js';
 import { cheeksSvg, earsSvg, faceDefs, headBaseSvg, noseSvg } from './face.js';
-import { bodySvg, clothesDefs, garmentSvg, neckSvg } from './figure.js';
+import { bodySvg, clothesDefs, garmentSvg } from './figure.js';
 import { lazy } from './geometry.js';
 import { hairBackSvg, hairFrontSvg, hairSideSvg } from './hair.js';
 import { jawDrop } from './jaw.js';
 import { mouthDefs, mouthSvg } from './mouth.js';
+import { neckSvg } from './neck.js';
 import { num, softDefs } from './paint.js';
 
 /** Where the point between the eyes lies on the canvas. */

@@ -41,17 +41,22 @@ ${line(curve(moved(innerL, 0, -0.5)), '#1f070a', 2 + gap * 0.14, 0.6, 1.5)}`;
 ${lowTeeth}${tongue}${line(curve(innerU), '#0d0306', 4 + gap * 0.3, 0.5, 3)}</g></g>`;
 }
 
+/** How far the tip of the tongue is out, for th. */
+const tipOf = (p: MouthPose, e: LipEdges): number => smooth(0.3, 1, p.tongue) * smooth(1, 5, e.gap);
+
 /** The tip of the tongue for th: over the lower lip's edge, under the upper teeth. */
 function tongueTipSvg(p: MouthPose, e: LipEdges): string {
-  const tip = smooth(0.35, 1, p.tongue) * smooth(1, 5, e.gap);
+  const tip = tipOf(p, e);
   if (tip < 0.01) return '';
-  const floor = e.innerL[MID]![1],
-    top = lerp(floor, e.innerU[MID]![1] + 1.5, tip),
-    w = Math.min(e.half * 0.46, 19),
-    low = floor + 1.4 * tip;
-  return `<g opacity="${num(smooth(0, 0.4, tip))}"><path d="M${num(-w)} ${num(floor - 0.6)}C${num(-w)} ${num(top)} ${num(-w * 0.5)} ${num(top)} 0 ${num(top)}C${num(w * 0.5)} ${num(top)} ${num(w)} ${num(top)} ${num(w)} ${num(floor - 0.6)}C${num(w * 0.8)} ${num(low + 0.8)} ${num(-w * 0.8)} ${num(low + 0.8)} ${num(-w)} ${num(floor - 0.6)}z" fill="#d98b80" ${blur(0.7)}/>
-${line(`M${num(-w * 0.9)} ${num(floor)}Q0 ${num(low + 1.4)} ${num(w * 0.9)} ${num(floor)}`, '#6d2629', 1.4, 0.5, 0.7)}
-${glow(-w * 0.3, lerp(top, floor, 0.72), w * 0.6, 2.2, '#ffe6dc', 0.6)}${glow(0, top + 1, w, 2.6, '#6d2629', 0.5)}</g>`;
+  const floor = e.innerL[MID]![1];
+  const top = lerp(floor, e.innerU[MID]![1] + 1.5, tip);
+  const [w, low] = [Math.min(e.half * 0.52, 22), floor + 4.2 * tip];
+  const at = (x: number, y: number): string => `${num(w * x)} ${num(y)}`;
+  return `<g opacity="${num(smooth(0, 0.4, tip))}"><path d="M${at(-0.98, floor)}Q0 ${num(low + 5)} ${at(0.98, floor)}" fill="#4a1518" fill-opacity=".5" ${blur(1)}/>
+<path d="M${at(-1, floor - 0.6)}C${at(-1, top)} ${at(-0.5, top)} ${at(0, top)}C${at(0.5, top)} ${at(1, top)} ${at(1, floor - 0.6)}C${at(0.86, low + 1)} ${at(-0.86, low + 1)} ${at(-1, floor - 0.6)}z" fill="#e0958a" ${blur(0.7)}/>
+${line(`M${at(-0.8, floor + 1.6 * tip)}Q0 ${num(low + 1)} ${at(0.8, floor + 1.6 * tip)}`, '#8d3c3b', 1.6, 0.42, 0.7)}
+${line(`M0 ${num(top + 2)}L0 ${num(low - 1.6)}`, '#9d4a48', 1.4, 0.3, 0.7)}
+${glow(-w * 0.3, lerp(top, low, 0.62), w * 0.55, 2.4, '#fff0e8', 0.75)}${glow(0, top + 1, w, 3, '#5d2023', 0.6)}</g>`;
 }
 
 /** The upper teeth: they stay with the skull, in front of the lower lip for f and v. */
@@ -60,7 +65,7 @@ function teethSvg(p: MouthPose, e: LipEdges): string {
     roof = innerU[MID]![1];
   const opacity = smooth(0.8, 4, gap) * smooth(0, 0.12, p.teeth);
   if (opacity <= 0.01) return `<g id="mouth-teeth"/>`;
-  const incisal = lerp(CENTRE_Y - 1.6, CENTRE_Y + 5.4, p.teeth) - 0.4 * p.open;
+  const incisal = lerp(CENTRE_Y - 1.6, CENTRE_Y + 5.4, p.teeth) - 0.4 * p.open - 2.2 * tipOf(p, e);
   const reach = Math.min(half * 0.93, 42);
   const edge = (x: number): number => incisal - 3.2 * Math.pow(Math.abs(x) / 36, 2);
   const tops: Point[] = [];
@@ -90,9 +95,7 @@ function wrinkles(e: LipEdges, upper: boolean): string {
     [a, b] = upper ? [e.outerU, e.innerU] : [e.innerL, e.outerL];
   let [dark, light] = ['', ''];
   for (let i = 0; i < 76; i++) {
-    const t = clamp(0.5 + r.normal() * 0.26, 0.04, 0.96),
-      f = t * LAST,
-      k = Math.min(LAST - 1, Math.floor(f));
+    const t = clamp(0.5 + r.normal() * 0.26, 0.04, 0.96);
     const pa = along(a, t),
       pb = along(b, t);
     const lean = (t - 0.5) * (upper ? 5 : 9);

@@ -7,27 +7,18 @@ import { LRUCache } from 'lru-cache';
 import type { Rect, RegionName, RgbPicture } from '../source.js';
 import { neutralFace } from '../../units.js';
 import { jawDrop } from './jaw.js';
-import { brows, documentOf, eyes, head, mouth, neck, STILL } from './layers.js';
+import { brows, eyes, head, mouth, neck, STILL } from './layers.js';
 import { BROWS, EYES, MOUTHS } from './poses.js';
-import { copyOf, cutOut, feather, layOver, opaque, rasterise, type RgbaPicture } from './raster.js';
+import { copyOf, draw, feather, layOver, opaque, type Place, type RgbaPicture } from './raster.js';
 
-/** Pixels kept, in bytes: enough for every layer under one region at 1080p. */
-const KEPT_BYTES = 12 * 1024 * 1024;
 /** Width of the border in which a patch passes into the base, in canvas units. */
 const EDGE = { mouth: 6, eyes: 4, brows: 3 } as const;
 
 /** Reach of the blurs in each kind of layer, in canvas units. */
 const MARGIN = { still: 50, skin: 36, features: 8 } as const;
 
-/** A rectangle of the canvas and its size in pixels. */
-interface Place {
-  crop: Rect;
-  width: number;
-  height: number;
-}
-
-const kept = new LRUCache<string, Promise<RgbaPicture | RgbPicture>>({ max: 64 });
-void KEPT_BYTES;
+// Enough for one region: four layers, the neutral face, and a face for each chin.
+const kept = new LRUCache<string, Promise<RgbaPicture | RgbPicture>>({ max: 24 });
 
 /** What `make` gives, drawn once while it is kept. */
 function keep<T extends RgbaPicture | RgbPicture>(key: string, make: () => Promise<T>): Promise<T> {
@@ -39,17 +30,6 @@ function keep<T extends RgbaPicture | RgbPicture>(key: string, make: () => Promi
   return made;
 }
 
-/**
- * Draws a place with `margin` canvas units around it that are cut off again: a blur at the end of a document mixes with
- * the nothing beyond it.
- */
-async function draw(drawing: string, { crop, width, height }: Place, margin: number): Promise<RgbaPicture> {
-  const pad = Math.ceil((margin * width) / crop.width);
-  const [px, py] = [(pad * crop.width) / width, (pad * crop.height) / height];
-  const around = { x: crop.x - px, y: crop.y - py, width: crop.width + 2 * px, height: crop.height + 2 * py };
-  const picture = await rasterise(documentOf(drawing, around, width + 2 * pad, height + 2 * pad));
-  return cutOut(picture, pad);
-}
 const nameOf = (name: string, { crop, width, height }: Place): string =>
   `${name} ${crop.x} ${crop.y} ${crop.width} ${crop.height} ${width} ${height}`;
 

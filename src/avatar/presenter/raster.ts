@@ -1,7 +1,8 @@
 /** SVG to pixels, and pixels over pixels. */
 
 import sharp from 'sharp';
-import type { RgbPicture } from '../source.js';
+import type { Rect, RgbPicture } from '../source.js';
+import { documentOf } from './layers.js';
 
 // Drawings are made once and never asked for again; a second thread would only take memory.
 sharp.cache(false);
@@ -14,17 +15,31 @@ export interface RgbaPicture {
   height: number;
 }
 
-/** Draws an SVG document. Rejects when it is not well formed. */
-export async function rasterise(svg: string): Promise<RgbaPicture> {
+/** A rectangle of the canvas and its size in pixels. */
+export interface Place {
+  crop: Rect;
+  width: number;
+  height: number;
+}
+
+/**
+ * Draws a place with `margin` canvas units around it that are cut off again: a blur at the end of a document mixes with
+ * the nothing beyond it.
+ */
+export async function draw(drawing: string, { crop, width, height }: Place, margin: number): Promise<RgbaPicture> {
+  const pad = Math.ceil((margin * width) / crop.width);
+  const [px, py] = [(pad * crop.width) / width, (pad * crop.height) / height];
+  const around = { x: crop.x - px, y: crop.y - py, width: crop.width + 2 * px, height: crop.height + 2 * py };
+  const svg = documentOf(drawing, around, width + 2 * pad, height + 2 * pad);
   const { data, info } = await sharp(Buffer.from(svg), { unlimited: true })
     .ensureAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true });
-  return { data, width: info.width, height: info.height };
+  return cutOut({ data, width: info.width, height: info.height }, pad);
 }
 
 /** The picture without `pad` pixels on each side. */
-export function cutOut(picture: RgbaPicture, pad: number): RgbaPicture {
+function cutOut(picture: RgbaPicture, pad: number): RgbaPicture {
   const [width, height] = [picture.width - 2 * pad, picture.height - 2 * pad];
   const data = new Uint8Array(width * height * 4);
   for (let y = 0; y < height; y++) {

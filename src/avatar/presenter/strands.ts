@@ -130,7 +130,7 @@ export function sheet(guides: Sheet, style: SheetStyle): string {
     const bin = Math.round(clamp(tone(s, (t0 + t1) / 2, v) + shade) * 22);
     const w = Math.round(r.range(0.55, 1.45) * width * 2) / 2 || 0.5;
     // Bright strands taper at both ends, the dark mass can do with plain strokes.
-    const bright = bin > 8;
+    const bright = bin > 5;
     const key = `${String(bin).padStart(2, '0')}|${bright ? 'fill' : w}`;
     const d = bright ? tapered(path, (q) => (w + 0.5) * Math.sin(Math.PI * (0.04 + 0.92 * q))) : strand(path);
     bins.set(key, (bins.get(key) ?? '') + d);
@@ -174,7 +174,16 @@ export function lockSvg(lock: Lock, seed: number, style: LockStyle = {}): string
     0.14 * smooth(0.12, 0, t) -
     0.1 * smooth(0.9, 1, t);
   const shadow = between(guides[0]!.slice(1), guides[4]!.slice(1));
-  const strands = { seed, clumps: 4, count: Math.round(area * density * 0.22), tone, wave: 1.5, taper, stray: 0.25 };
+  const strands = {
+    seed,
+    clumps: 5,
+    fray: 0.13,
+    count: Math.round(area * density * 0.22),
+    tone,
+    wave: 1.5,
+    taper,
+    stray: 0.25,
+  };
   return (
     `<path d="${shadow}" fill="#060302" fill-opacity=".45" transform="translate(4 6)" ${blur(4)}/>` +
     sheet(guides, { ...strands, length: [0.1, 0.34] })
@@ -188,7 +197,7 @@ export function flyaways(
   count: number,
   outward: number,
   range: readonly [number, number],
-  colours: readonly [string, string] = ['#4a2a1a', '#c8966a'],
+  colours: readonly [string, string] = ['#2c1810', '#7d5436'],
 ): string {
   const r = random(seed);
   let out = '';
@@ -222,6 +231,27 @@ export function hairline(guides: Sheet, seed: number, count: number, dir: number
       return [x + dir * inside * side * (1 - q), y + inside * (1 - 0.75 * side) * (1 - q)];
     });
     out += `<path d="${tapered(hair, (q) => 0.2 + 0.7 * Math.sin(Math.PI * (0.1 + 0.8 * q)))}" fill="${mix('#22120c', '#5d3723', r())}" fill-opacity="${num(r.range(0.3, 0.7))}"/>`;
+  }
+  return out;
+}
+
+/** Fine ends of a lock that part from it before its tip. */
+export function wisps(lock: Lock, seed: number): string {
+  const guides = grow(lock);
+  const r = random(seed);
+  let out = '';
+  for (let i = 0; i < 16; i++) {
+    const s0 = r.range(-0.02, 1.02);
+    const t0 = r.range(0.62, 0.82);
+    const t1 = r.range(0.93, 1);
+    const [dx, dy] = [r.range(-7, 7), r.range(2, 13)];
+    const w = r.range(0.7, 2);
+    const hair = Array.from({ length: 9 }, (_, k): Point => {
+      const q = k / 8;
+      const [x, y] = at(guides, s0, lerp(t0, t1, q));
+      return [x + dx * q * q, y + dy * q ** 3];
+    });
+    out += `<path d="${tapered(hair, (q) => w * Math.pow(Math.sin(Math.PI * (0.12 + 0.88 * q)), 0.8))}" fill="${mix('#1c0f0a', '#5d3a24', r())}" fill-opacity="${num(r.range(0.5, 0.85))}"/>`;
   }
   return out;
 }
