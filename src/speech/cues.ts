@@ -55,14 +55,17 @@ function shapesOf({ phones, alphabet }: RawSpeech): Shape[] {
 function holdClosures(shapes: Shape[], { pcm, sampleRateHz, alphabet }: RawSpeech): void {
   const power = (ms: number) => windowPower(pcm, sampleRateHz, ms);
   for (const [i, shape] of shapes.entries()) {
-    if (!shape.stop) continue;
     const before = shapes[i - 1];
     const after = shapes[i + 1];
+    if (shape.viseme === 'PP' && !shape.stop) lengthen(shape, before);
+    if (!shape.stop) continue;
     if (alphabet === 'ipa') {
       const earliest = Math.max(shape.startMs - MAX_HOLD_MS, before ? (before.startMs + before.endMs) / 2 : 0);
       const voiced = power(Math.max(0, earliest - 10));
-      let start = shape.startMs;
-      while (start - 5 >= earliest && power(start - 5) < voiced / 10) start -= 5;
+      const quiet = (endMs: number) => endMs >= earliest + 5 && power(endMs - 10) < voiced / 10;
+      // The burst may be dated a little late.
+      let start = [0, 5, 10, 15, 20].map((ms) => shape.startMs - ms).find(quiet) ?? shape.startMs;
+      while (quiet(start)) start -= 5;
       shape.startMs = Math.max(earliest, Math.min(start, shape.endMs - MIN_CLOSURE_MS));
       if (before) before.endMs = shape.startMs;
     } else {
@@ -74,7 +77,16 @@ function holdClosures(shapes: Shape[], { pcm, sampleRateHz, alphabet }: RawSpeec
         after.startMs = burst;
       }
     }
+    lengthen(shape, before);
   }
+}
+
+/** Lips that close too shortly to be seen close earlier. */
+function lengthen(shape: Shape, before: Shape | undefined): void {
+  const missingMs = MIN_CLOSURE_MS - (shape.endMs - shape.startMs);
+  if (missingMs <= 0 || before === undefined || before.viseme === 'PP') return;
+  shape.startMs -= Math.min(missingMs, (before.endMs - before.startMs) / 2);
+  before.endMs = shape.startMs;
 }
 
 /** Mean power of the 10 ms that begin at a time. */

@@ -9,8 +9,13 @@ import type { SpeechRequest, VoiceEngine, VoiceInfo } from './voice.js';
 import type { VoiceJob, VoiceJobResult } from './voice-worker.js';
 
 export interface EmbeddedVoiceOptions {
-  /** Most worker threads at a time; the second starts only when two utterances want to speak. */
+  /**
+   * Most worker threads at a time, default 1: utterances take turns part by part (20–200 ms). A second thread costs about
+   * 60 MB and starts only when two utterances want to speak.
+   */
   threads?: number;
+  /** Ids of the voices that `ready` loads; default: one of each engine. */
+  warmVoices?: readonly string[];
   /** After so long a synthesis counts as hung, and its thread is replaced. */
   timeLimitMs?: number;
   /** Another worker than the compiled `voice-worker.js`. */
@@ -23,11 +28,13 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
   readonly #pool: Piscina<VoiceJob, VoiceJobResult>;
   readonly #slots: Slots;
   readonly #timeLimitMs: number;
+  readonly #warmVoices: readonly string[];
   #closing: Promise<void> | undefined;
 
   constructor(options: EmbeddedVoiceOptions = {}) {
-    const threads = options.threads ?? 2;
+    const threads = options.threads ?? 1;
     this.#timeLimitMs = options.timeLimitMs ?? 10_000;
+    this.#warmVoices = options.warmVoices ?? ['slt', 'espeak-en-us'];
     this.#slots = new Slots(threads);
     this.#pool = new Piscina<VoiceJob, VoiceJobResult>({
       filename: options.workerFile ?? entryPath(import.meta.url, './voice-worker.js'),
@@ -35,13 +42,13 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
       maxThreads: threads,
       idleTimeout: 30_000,
       // Sound of a part is a few hundred KB; WebAssembly memory is outside of this limit.
-      resourceLimits: { maxOldGenerationSizeMb: 96 },
+      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 },
     });
   }
 
-  /** Starts the first thread and lets each engine say a word, so that no listener waits for compilers and tables. */
+  /** Starts the first thread and lets each voice say a word, so that no listener waits for compilers and tables. */
   async ready(): Promise<void> {
-    for (const voice of ['slt', 'espeak-en-us']) {
+    for (const voice of this.#warmVoices) {
       await this.#run(
         { text: 'Hello.', voice, language: 'en', pauseMs: 0, loudness: newLoudness() },
         new AbortController().signal,

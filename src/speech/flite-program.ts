@@ -15,7 +15,7 @@ class ProgramExit extends Error {
 
 /** The part of WebAssembly's API that is used; the type library of this project is without a browser's. */
 interface WebAssemblyApi {
-  compile(bytes: Uint8Array): Promise<object>;
+  compile: (bytes: Uint8Array) => Promise<object>;
   Instance: new (module: object, imports: object) => { exports: object };
 }
 const { compile, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;

@@ -41,6 +41,9 @@ const WITHIN: Partial<Record<Script, readonly (readonly [language: string, patte
   Ethiopic: [['ti', /[ቐኸ]/u]],
 };
 
+/** A name or two foreign words do not make an English line foreign. */
+const ENGLISH_BIAS = 0.4;
+
 let words: Map<string, readonly string[]> | undefined;
 
 /** The script that most of a text's letters belong to; null without letters. Kana beside Han make it Japanese. */
@@ -84,7 +87,7 @@ function detectLatin(text: string): string {
     for (const letter of telling) if (letters.has(letter)) add(language, language === 'vi' ? 1 : 0.5);
   }
   let best = 'en';
-  let most = scores.get('en') ?? 0;
+  let most = (scores.get('en') ?? 0) + ENGLISH_BIAS;
   for (const [language, score] of scores) if (score > most + 0.01) [best, most] = [language, score];
   return best;
 }

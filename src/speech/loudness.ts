@@ -1,18 +1,18 @@
 import type { LoudnessState } from './voice.js';
 
-/** Where speech is put: mean power of its loud stretches, −20 dB below full scale. */
-const TARGET_ENERGY = 10 ** (-20 / 10);
-/** Where the first guess starts: embedded voices lie around −18 dB. */
-const PRIOR_ENERGY = 10 ** (-18 / 10);
-/** How much the first guess weighs, in windows of 20 ms: one second. */
-const PRIOR_WINDOWS = 50;
+/** Where speech is put: mean power of its loud stretches, in dB of full scale. */
+const TARGET_DB = -20;
+/** The first guess: the embedded voices lie around it. */
+const PRIOR_DB = -18;
+/** How much the first guess weighs, in windows of 20 ms: half a second. */
+const PRIOR_WINDOWS = 25;
 const MAX_GAIN = 4;
 const MIN_GAIN = 0.25;
 /** Samples above this share of full scale are bent, so that none reaches it. */
 const KNEE = 0.7;
 
 export function newLoudness(): LoudnessState {
-  return { energy: PRIOR_ENERGY, windows: PRIOR_WINDOWS };
+  return { levelDb: PRIOR_DB, windows: PRIOR_WINDOWS };
 }
 
 /**
@@ -23,7 +23,7 @@ export function newLoudness(): LoudnessState {
  */
 export function level(pcm: Int16Array, sampleRateHz: number, loudness: LoudnessState): void {
   measure(pcm, sampleRateHz, loudness);
-  const gain = Math.min(MAX_GAIN, Math.max(MIN_GAIN, Math.sqrt(TARGET_ENERGY / loudness.energy)));
+  const gain = Math.min(MAX_GAIN, Math.max(MIN_GAIN, 10 ** ((TARGET_DB - loudness.levelDb) / 20)));
   const factor = gain / 32_768;
   for (let i = 0; i < pcm.length; i += 1) pcm[i] = Math.round(limit((pcm[i] ?? 0) * factor) * 32_767);
 }
@@ -47,9 +47,9 @@ function measure(pcm: Int16Array, sampleRateHz: number, loudness: LoudnessState)
     loudest = Math.max(loudest, power);
   }
   // Pauses do not make a voice quiet: only what is within 20 dB of the loudest counts.
-  for (const power of powers) {
-    if (power < loudest / 100 || power < 1e-6) continue;
-    loudness.windows += 1;
-    loudness.energy += (power - loudness.energy) / loudness.windows;
-  }
+  const loud = powers.filter((power) => power >= loudest / 100 && power > 1e-6);
+  if (loud.length === 0) return;
+  const levelDb = 10 * Math.log10(loud.reduce((sum, power) => sum + power, 0) / loud.length);
+  loudness.windows += loud.length;
+  loudness.levelDb += ((levelDb - loudness.levelDb) * loud.length) / loudness.windows;
 }

@@ -12,7 +12,9 @@ const ORDINAL = /(?:^|\s)\d{1,2}\.\s*$/u;
 const MONTH = /^(?:jan|feb|mär|mar|apr|mai|maj|jun|jul|aug|sep|okt|nov|dez|dec|jahrhundert|century|\p{Ll})/iu;
 /** Wide letters are syllables or words: they count three times. */
 const WIDE = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u;
-const CLAUSE_END = /[,;:،؛၊](?=\s)|[、,;:︰]|\s[–—-](?=\s)|—|[)\]](?=\s)|…(?=\s)/gu;
+/** A comma between digits is none; the full-width marks of Chinese and Japanese need no space after them. */
+const CLAUSE_END =
+  /[,;:\u060c\u061b\u104a)\]\u2026](?=\s)|[\u3001\uff0c\uff1b\uff1a\u2014]|\s[\u2013-](?=\s)|(?<=\p{sc=Han})[,;:]/gu;
 
 let segmenters: { sentence: Intl.Segmenter; grapheme: Intl.Segmenter } | undefined;
 

@@ -65,7 +65,7 @@ export class SpeechService implements Closable {
   /** Stops every utterance and ends the worker threads. */
   async close(): Promise<void> {
     this.#closed.abort();
-    await Promise.all(this.#engines.map((engine) => engine.close()));
+    await Promise.all(this.#engines.map(async (engine) => engine.close()));
   }
 
   async *#speak(

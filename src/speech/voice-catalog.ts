@@ -38,15 +38,17 @@ export class VoiceCatalog {
   forLanguage(language: string, engine?: string): VoiceInfo | undefined {
     const own = this.voices.filter((voice) => voice.engine === engine);
     for (const tag of fallbacks(language)) {
-      const candidates = [
-        own.find(first(tag)),
-        this.voices.find(first(tag)),
-        own.find(any(tag)),
-        this.voices.find(any(tag)),
-      ];
+      if (tag === 'en' && engine === undefined) {
+        const preferred = this.voices.find((voice) => voice.default);
+        if (preferred) return preferred;
+      }
       const found =
-        (tag === 'en' && engine === undefined && this.voices.find((voice) => voice.default)) ||
-        candidates.find(Boolean);
+        own.find(first(tag)) ??
+        this.voices.find(first(tag)) ??
+        own.find(first(likely(tag))) ??
+        own.find(any(tag)) ??
+        this.voices.find(first(likely(tag))) ??
+        this.voices.find(any(tag));
       if (found) return found;
     }
     return undefined;
@@ -75,6 +77,16 @@ export class VoiceCatalog {
 const first = (tag: string) => (voice: VoiceInfo) => voice.languages[0]?.toLowerCase() === tag;
 const any = (tag: string) => (voice: VoiceInfo) => voice.languages.some((other) => other.toLowerCase() === tag);
 const bare = (tag: string) => tag.toLowerCase().split('-')[0] ?? tag;
+
+/** The tag with the region where most of its speakers live. */
+function likely(tag: string): string {
+  try {
+    const { language, region } = new Intl.Locale(tag).maximize();
+    return `${language}-${region ?? ''}`.toLowerCase();
+  } catch {
+    return tag;
+  }
+}
 
 /** The tag itself, its alias, then shorter and shorter forms. */
 function fallbacks(language: string): string[] {

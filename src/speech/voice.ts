@@ -30,8 +30,8 @@ export interface SpeechPart {
  * handed from part to part.
  */
 export interface LoudnessState {
-  /** Sum of squares of the loud 20 ms windows, per window, as a fraction of full scale. */
-  energy: number;
+  /** Mean power of what was loud so far, in dB of full scale. */
+  levelDb: number;
   /** How many loud windows of 20 ms were counted. */
   windows: number;
 }
