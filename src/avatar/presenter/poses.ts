@@ -7,8 +7,10 @@ const OPEN = [0, 0.08, 0.17, 0.27, 0.38, 0.5, 0.63, 0.78, 0.95];
 // From rounded to spread; how much of the teeth shows goes with it.
 const SHAPES: Pick<MouthPose, 'width' | 'round' | 'teeth'>[] = [
   { width: -0.6, round: 1, teeth: 0.1 },
-  { width: -0.35, round: 0.66, teeth: 0.25 },
-  { width: -0.15, round: 0.33, teeth: 0.4 },
+  { width: -0.45, round: 0.8, teeth: 0.2 },
+  { width: -0.33, round: 0.6, teeth: 0.3 },
+  { width: -0.22, round: 0.4, teeth: 0.4 },
+  { width: -0.11, round: 0.2, teeth: 0.45 },
   { width: 0, round: 0, teeth: 0.5 },
   { width: 0.35, round: 0, teeth: 0.65 },
   { width: 0.7, round: 0, teeth: 0.8 },
