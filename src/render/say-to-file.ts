@@ -69,7 +69,7 @@ export async function sayToFile(options: SayToFileOptions): Promise<number> {
     if (frame % FRAME_RATE === 0) options.onProgress?.(frame / FRAME_RATE);
   };
 
-  let door: PcmDoor | null = null;
+  let door = null as PcmDoor | null;
   let received = 0;
   const sink = (samples: Int16Array, lengthSamples: number): void => {
     queue.tryPush(samples, { utteranceId: UTTERANCE, startSample: received, lengthSamples });

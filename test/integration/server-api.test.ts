@@ -1,0 +1,281 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
+import { EventLog, startServer, tone, until, wav, type Json, type TestServer } from '../helpers/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer({ args: ['--preset', 'low'], env: { DH_LIVE_LIMITS_MAX_SESSIONS: '3' } });
+}, 120_000);
+afterAll(async () => {
+  await server.stop();
+});
+
+const main = '/api/v1/sessions/main';
+
+async function errorOf(response: Response): Promise<{ status: number; code: string; message: string; hint?: string }> {
+  const { error } = (await response.json()) as Json;
+  return { status: response.status, ...error };
+}
+
+describe('say', () => {
+  it('speaks a sentence from its start to its end', async () => {
+    const events = await EventLog.open(server);
+    const response = await server.post(`${main}/say`, { text: 'Good morning.' });
+    expect(response.status).toBe(202);
+    const { utteranceId } = (await response.json()) as Json;
+    const started = await events.next('utterance.started', (data: Json) => data.utteranceId === utteranceId);
+    expect(started.data.text).toBe('Good morning.');
+    const ended = await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId);
+    expect(ended.data.playedMs).toBeGreaterThan(500);
+    expect(ended.data.playedMs).toBeLessThan(3000);
+    // it takes as long as it sounds: the clock is real time
+    expect(Math.abs(ended.atMs - started.atMs - ended.data.playedMs)).toBeLessThan(400);
+    events.close();
+  });
+
+  it('speaks what waits in order, and interrupt ends all of it', async () => {
+    const events = await EventLog.open(server);
+    const ids: string[] = [];
+    for (const text of ['One.', 'Two is a rather long sentence that goes on and on, and on.', 'Three.']) {
+      ids.push(((await (await server.post(`${main}/say`, { text })).json()) as Json).utteranceId);
+    }
+    await events.next('utterance.ended', (data: Json) => data.utteranceId === ids[0]);
+    await events.next('utterance.started', (data: Json) => data.utteranceId === ids[1]);
+    await until(async () => (await server.get(main)).utterance?.playedMs > 300);
+    const reply = (await (await server.post(`${main}/interrupt`)).json()) as Json;
+    expect(reply.utteranceId).toBe(ids[1]);
+    expect(reply.playedMs).toBeGreaterThan(300);
+    const told = await events.next('utterance.interrupted');
+    expect(told.data).toEqual(reply);
+    expect(await server.get(main)).toMatchObject({ state: 'idle', utterance: null, waiting: 0 });
+    expect(events.events.some(({ data }) => data.utteranceId === ids[2])).toBe(false);
+    expect(await (await server.post(`${main}/interrupt`)).json()).toEqual({ utteranceId: null, playedMs: 0 });
+    events.close();
+  });
+
+  it.each([
+    ['no text', {}, 400, 'bad_request'],
+    ['an empty text', { text: ' \n' }, 400, 'text_empty'],
+    ['nothing speakable', { text: '🙂 …' }, 400, 'text_empty'],
+    ['too long a text', { text: 'a '.repeat(2600) }, 413, 'text_too_long'],
+    ['1 MB of text', { text: 'word '.repeat(200_000) }, 413, 'body_too_large'],
+    ['an unknown voice', { text: 'Hi', voice: 'darth' }, 422, 'voice_not_found'],
+    ['an unknown field', { text: 'Hi', volume: 3 }, 400, 'bad_request'],
+  ])('refuses %s', async (_name, body, status, code) => {
+    expect(await errorOf(await server.post(`${main}/say`, body))).toMatchObject({ status, code });
+  });
+
+  it('refuses JSON that is none', async () => {
+    const response = await fetch(`${server.url}${main}/say`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"text":',
+    });
+    expect(await errorOf(response)).toMatchObject({ status: 400, code: 'bad_request' });
+  });
+});
+
+describe('audio files', () => {
+  const upload = (body: Buffer | string, type = 'audio/wav') =>
+    fetch(`${server.url}${main}/audio`, { method: 'POST', headers: { 'Content-Type': type }, body: typeof body === "string" ? body : new Uint8Array(body) });
+
+  it('speaks a WAV, also as a form', async () => {
+    const events = await EventLog.open(server);
+    const file = wav(tone(0.5));
+    const form = new FormData();
+    form.append('file', new Blob([new Uint8Array(file)]), 'a.wav');
+    for (const response of [
+      await upload(file),
+      await fetch(`${server.url}${main}/audio`, { method: 'POST', body: form }),
+    ]) {
+      expect(response.status).toBe(202);
+      const { utteranceId } = (await response.json()) as Json;
+      const ended = await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId);
+      expect(ended.data.playedMs).toBe(500);
+    }
+    events.close();
+  });
+
+  it('plays what is there of a WAV that lies about its length', async () => {
+    const events = await EventLog.open(server);
+    const response = await upload(wav(tone(0.4), 16_000, 0x7fff_0000));
+    expect(response.status).toBe(202);
+    const { utteranceId } = (await response.json()) as Json;
+    const ended = await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId);
+    expect(ended.data.playedMs).toBe(400);
+    events.close();
+  });
+
+  it.each([
+    ['a text that is called MP3', 'just some words, not sound', 'audio/mpeg'],
+    ['an empty body', '', 'audio/wav'],
+    ['a WAV without sound', wav(new Int16Array(0)), 'audio/wav'],
+  ])('refuses %s', async (_name, body, type) => {
+    const error = await errorOf(await upload(body, type));
+    expect(error.status).toBe(422);
+    expect(error.code).toBe('audio_invalid');
+    expect(error.message.length).toBeGreaterThan(10);
+  });
+});
+
+describe('sound over a WebSocket', () => {
+  const open = (query: string): Promise<WebSocket> =>
+    new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${server.url.replace('http', 'ws')}${main}/audio${query}`);
+      socket.once('open', () => resolve(socket));
+      socket.once('error', reject);
+    });
+
+  it('is spoken as it comes, in messages of any length', async () => {
+    const socket = await open('?rate=16000');
+    const messages: Json[] = [];
+    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString())));
+    const pcm = tone(1);
+    const bytes = Buffer.from(pcm.buffer);
+    // in real time, in odd pieces
+    for (let at = 0; at < bytes.length; at += 1277) {
+      socket.send(bytes.subarray(at, at + 1277));
+      await new Promise((resolve) => setTimeout(resolve, 39));
+    }
+    socket.send('{"type":"end"}');
+    const ended = await until(() => messages.find(({ type }) => type === 'utterance.ended'));
+    expect(ended.playedMs).toBeGreaterThan(700);
+    expect(ended.playedMs).toBeLessThanOrEqual(1000);
+    socket.send('this is no JSON');
+    expect((await until(() => messages.find(({ type }) => type === 'error'))).error.code).toBe('bad_request');
+    const second = open('?rate=16000');
+    await expect(second).rejects.toThrow('409');
+    socket.close();
+  });
+
+  it('drops the oldest of a live source that is too fast, and nothing of one that waits', async () => {
+    const bytes = Buffer.from(tone(3).buffer);
+    const before = (await server.get(main)).queue.drops as number;
+    const live = await open('?rate=16000');
+    const events = await EventLog.open(server);
+    live.send(bytes.subarray(0, bytes.length / 2));
+    live.send('{"type":"end"}');
+    const lossy = await events.next('utterance.ended');
+    expect(lossy.data.playedMs).toBeLessThan(500);
+    await until(async () => (await server.get(main)).queue.drops > before);
+    live.close();
+    await until(() => live.readyState === WebSocket.CLOSED);
+
+    const patient = await until(() => open('?rate=16000&overflow=wait').catch(() => null));
+    patient!.send(bytes);
+    patient!.send('{"type":"end"}');
+    const whole = await events.next('utterance.ended', (data: Json) => data.utteranceId !== lossy.data.utteranceId);
+    expect(whole.data.playedMs).toBe(3000);
+    patient!.close();
+    events.close();
+  });
+
+  it.each(['?rate=0', '?rate=abc', '?rate=7999', '?rate=1e9'])('refuses %s', async (query) => {
+    await expect(open(query)).rejects.toThrow('400');
+  });
+});
+
+describe('watching', () => {
+  const whep = (body: string, headers: Record<string, string> = { 'Content-Type': 'application/sdp' }, id = 'main') =>
+    fetch(`${server.url}/whep/${id}`, { method: 'POST', headers, body });
+
+  it.each([
+    ['an empty offer', '', 422, 'sdp_invalid'],
+    ['a text that is no SDP', 'hello', 422, 'sdp_invalid'],
+    ['a huge offer', `v=0\r\n${'a=x:y\r\n'.repeat(8000)}`, 422, 'sdp_invalid'],
+    ['an endless offer', `v=0\r\n${'a=x:y\r\n'.repeat(20_000)}`, 422, 'sdp_invalid'],
+  ])('refuses %s', async (_name, body, status, code) => {
+    expect(await errorOf(await whep(body))).toMatchObject({ status, code });
+  });
+
+  it('refuses another content type, another session and a viewer that is not there', async () => {
+    expect(await errorOf(await whep('v=0', { 'Content-Type': 'text/plain' }))).toMatchObject({ status: 415 });
+    expect(await errorOf(await whep('v=0', undefined, 'nobody'))).toMatchObject({
+      status: 404,
+      code: 'session_not_found',
+    });
+    const gone = await fetch(`${server.url}/whep/main/00000000-0000-4000-8000-000000000000`, { method: 'DELETE' });
+    expect(await errorOf(gone)).toMatchObject({ status: 404, code: 'viewer_not_found' });
+  });
+
+  it('answers the pre-flight request of any page', async () => {
+    const response = await fetch(`${server.url}/whep/main`, {
+      method: 'OPTIONS',
+      headers: {
+        Origin: 'https://shop.example',
+        'Access-Control-Request-Method': 'POST',
+        'Access-Control-Request-Headers': 'content-type',
+      },
+    });
+    expect(response.status).toBe(204);
+    expect(response.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+  });
+});
+
+describe('sessions', () => {
+  it('come and go, up to the limit', async () => {
+    const created = await server.post('/api/v1/sessions', { id: 'second', preset: 'low' });
+    expect(created.status).toBe(201);
+    expect(created.headers.get('location')).toBe('/api/v1/sessions/second');
+    expect(await errorOf(await server.post('/api/v1/sessions', { id: 'second' }))).toMatchObject({
+      code: 'session_exists',
+    });
+    expect((await server.post('/api/v1/sessions', { preset: 'low' })).status).toBe(201);
+    const full = await server.post('/api/v1/sessions', { preset: 'low' });
+    expect(full.headers.get('retry-after')).not.toBeNull();
+    expect(await errorOf(full)).toMatchObject({ status: 503, code: 'session_limit' });
+    for (const { id } of await server.get('/api/v1/sessions')) {
+      if (id !== 'main') await fetch(`${server.url}/api/v1/sessions/${id}`, { method: 'DELETE' });
+    }
+    expect((await server.get('/api/v1/sessions')).map(({ id }: Json) => id)).toEqual(['main']);
+    const again = await fetch(`${server.url}/api/v1/sessions/second`, { method: 'DELETE' });
+    expect(await errorOf(again)).toMatchObject({ status: 404, code: 'session_not_found' });
+  });
+
+  it.each([
+    [{ id: '../../etc' }, 'bad_request'],
+    [{ avatar: '../../etc' }, 'avatar_not_found'],
+    [{ avatar: 'nobody' }, 'avatar_not_found'],
+    [{ preset: '../package' }, 'preset_not_found'],
+    [{ voice: 'darth' }, 'voice_not_found'],
+  ])('refuses %j', async (body, code) => {
+    expect((await errorOf(await server.post('/api/v1/sessions', body))).code).toBe(code);
+  });
+});
+
+describe('the rest of the API', () => {
+  it('shows what there is', async () => {
+    const voices = (await server.get('/api/v1/voices')) as { id: string; languages: string[] }[];
+    expect(voices.some(({ languages }) => languages.some((tag) => tag.startsWith('cmn')))).toBe(true);
+    expect(voices.length).toBeGreaterThan(80);
+    expect((await server.get('/api/v1/avatars')).map(({ name }: Json) => name)).toContain('presenter');
+    expect((await server.get('/api/v1/presets')).map(({ name }: Json) => name)).toEqual(['default', 'high', 'low']);
+    const stats = await server.get('/api/v1/stats');
+    expect(stats.processes.map(({ name }: Json) => name)).toEqual(expect.arrayContaining(['control', 'stage-0']));
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toMatch(/^dh_live_session_frames_per_second\{session="main"\} \d/m);
+  });
+
+  it('serves the pages with a policy, and nothing outside of them', async () => {
+    for (const path of [
+      '/',
+      '/studio',
+      '/web/whep.js',
+      '/vendor/ffmpeg/index.js',
+      '/vendor/ffmpeg-core/ffmpeg-core.js',
+    ]) {
+      const response = await fetch(server.url + path);
+      expect(response.status, path).toBe(200);
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'self'");
+    }
+    expect((await fetch(`${server.url}/web/..%2fpackage.json`)).status).toBeGreaterThanOrEqual(400);
+    expect(await errorOf(await fetch(`${server.url}/nothing`))).toMatchObject({ status: 404, code: 'not_found' });
+  });
+
+  it('does not let pages of other sites use the API', async () => {
+    const response = await server.post(`${main}/say`, { text: 'Hi' }, { Origin: 'https://evil.example' });
+    expect(await errorOf(response)).toMatchObject({ status: 403, code: 'origin_forbidden' });
+    const own = await server.post(`${main}/interrupt`, undefined, { Origin: server.url });
+    expect(own.status).toBe(200);
+  });
+});
