@@ -4,10 +4,11 @@ import { level } from './loudness.js';
 import type { LoudnessState, RawSpeech } from './voice.js';
 
 /** What is left of a voice's own silence before and after the sound, in milliseconds. */
-const LEAD_MS = 20;
+const LEAD_MS = 25;
 const TAIL_MS = 40;
-/** Peak of 5 ms below which it counts as silence: −50 dB. */
+/** 5 ms count as silence below this sample value, and below this share of the loudest: recorded voices breathe. */
 const SILENCE_PEAK = 100;
+const SILENCE_SHARE = 0.02;
 
 /**
  * Makes a synthesiser's sound fit to play: its silence at both ends is trimmed, so that speech starts at once, its
@@ -33,9 +34,12 @@ export function shapeSpeech(raw: RawSpeech, pauseMs: number, loudness: LoudnessS
 
 /** Where the sound lies between silences, in samples; an empty range when there is none. */
 function soundIn(pcm: Int16Array, stepSamples: number): { start: number; end: number } {
+  let peak = 0;
+  for (const value of pcm) peak = Math.max(peak, Math.abs(value));
+  const limit = Math.max(SILENCE_PEAK, peak * SILENCE_SHARE);
   const loud = (from: number) => {
     const to = Math.min(pcm.length, from + stepSamples);
-    for (let i = from; i < to; i += 1) if (Math.abs(pcm[i] ?? 0) > SILENCE_PEAK) return true;
+    for (let i = from; i < to; i += 1) if (Math.abs(pcm[i] ?? 0) > limit) return true;
     return false;
   };
   let start = 0;

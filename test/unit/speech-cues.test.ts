@@ -104,11 +104,11 @@ describe('shapeSpeech', () => {
     ];
     const raw = { pcm: tone(800, [[200, 500, 8000]]), sampleRateHz: RATE, phones, alphabet: 'radio' as const };
     const { pcm, cues } = shapeSpeech(raw, 250, newLoudness());
-    expect(pcm.length).toBe((20 + 300 + 40 + 250) * 16);
+    expect(pcm.length).toBe((25 + 300 + 40 + 250) * 16);
     expect(cues).toEqual([
-      { viseme: 'sil', startMs: 0, endMs: 20 },
-      { viseme: 'aa', startMs: 20, endMs: 320 },
-      { viseme: 'sil', startMs: 320, endMs: 610 },
+      { viseme: 'sil', startMs: 0, endMs: 25 },
+      { viseme: 'aa', startMs: 25, endMs: 325 },
+      { viseme: 'sil', startMs: 325, endMs: 615 },
     ]);
   });
 
