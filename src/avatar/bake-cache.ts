@@ -20,9 +20,11 @@ export async function cachedBake(
   source: AvatarSource,
   width: number,
   height: number,
-): Promise<BakedAvatar | null> {
+): Promise<{ baked: BakedAvatar; path: string } | null> {
+  const path = bakedPath(cacheDir, source, width, height);
   try {
-    return openBaked(await readFile(bakedPath(cacheDir, source, width, height)));
+    const baked = openBaked(await readFile(path));
+    return baked && { baked, path };
   } catch {
     return null;
   }

@@ -45,6 +45,14 @@ interface DrawnRegion {
  * the signal's reason when it is aborted.
  */
 export async function bakeAvatar(source: AvatarSource, options: BakeOptions): Promise<BakedAvatar> {
+  return (await bakeStored(source, options)).baked;
+}
+
+/** As `bakeAvatar`; also says where the cache keeps the result, null when it does not. */
+export async function bakeStored(
+  source: AvatarSource,
+  options: BakeOptions,
+): Promise<{ baked: BakedAvatar; path: string | null }> {
   const { width, height, cacheDir } = options;
   if (!(width >= 16 && height >= 16) || width % 2 || height % 2) {
     throw new RangeError(`An output of ${width} × ${height} is not possible: sides are even and at least 16.`);
@@ -52,8 +60,7 @@ export async function bakeAvatar(source: AvatarSource, options: BakeOptions): Pr
   const cached = cacheDir === null ? null : await cachedBake(cacheDir, source, width, height);
   if (cached) return cached;
   const baked = await draw(source, options);
-  if (cacheDir !== null) await storeBake(cacheDir, source, baked);
-  return baked;
+  return { baked, path: cacheDir === null ? null : await storeBake(cacheDir, source, baked) };
 }
 
 async function draw(source: AvatarSource, options: BakeOptions): Promise<BakedAvatar> {
