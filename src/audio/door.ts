@@ -1,10 +1,7 @@
 import { AV_CHANNEL_LAYOUT_MONO, AV_SAMPLE_FMT_S16 } from 'node-av/constants';
 import { FFmpegError, SoftwareResampleContext } from 'node-av/lib';
-import { DhError } from '../errors.js';
 import { CHUNK_SAMPLES, SAMPLE_RATE, type Closable } from '../units.js';
-
-export const MIN_RATE_HZ = 8_000;
-export const MAX_RATE_HZ = 192_000;
+import { checkRate } from './rate.js';
 
 /** Input that goes through the resampler in one call: bounds the memory, whatever the length of a write. */
 const BLOCK_MS = 20;
@@ -15,14 +12,6 @@ const BLOCK_MS = 20;
  * @param lengthSamples How many of them are sound: less than `CHUNK_SAMPLES` only in the chunk that `flush` makes.
  */
 export type ChunkSink = (samples: Int16Array, lengthSamples: number) => void;
-
-/** Checks a sample rate that came from outside. @throws DhError `rate_invalid`. */
-export function checkRate(rateHz: number): number {
-  if (Number.isInteger(rateHz) && rateHz >= MIN_RATE_HZ && rateHz <= MAX_RATE_HZ) return rateHz;
-  throw new DhError('rate_invalid', `sample rate ${String(rateHz)} is not possible`, {
-    hint: `Give a whole number of Hz from ${MIN_RATE_HZ} to ${MAX_RATE_HZ}, for example 16000 or 48000.`,
-  });
-}
 
 /**
  * Where sound comes in: mono 16-bit PCM of any rate, in pieces of any length, becomes chunks of 40 ms at 48 kHz.

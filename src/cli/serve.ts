@@ -1,11 +1,9 @@
 import { Command, Option } from 'commander';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
 import { loadConfig, presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { Control } from '../server/control.js';
+import { defaultCacheDir } from './cache-dir.js';
 
 interface Flags {
   preset?: string;
@@ -45,6 +43,8 @@ async function serve(flags: Flags): Promise<void> {
   });
   const presetName = flags.preset ?? env['DH_LIVE_PRESET'] ?? 'default';
   const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
+  // Only here: the other commands do without the server's libraries.
+  const { Control } = await import('../server/control.js');
   const control = await Control.create({
     config,
     presetName,
@@ -89,10 +89,4 @@ function explain(error: unknown, config: Config): unknown {
     return new DhError('config_invalid', `Cannot listen on ${host}:${port} (${code}).`, { cause: error });
   }
   return error;
-}
-
-/** Where drawn avatars are kept when nothing else is said: the user's cache folder. */
-export function defaultCacheDir(): string {
-  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return join(base, 'dh-live');
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { checkRate } from '../audio/door.js';
+import { checkRate } from '../audio/rate.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { authorize, checkOrigin } from './http/app.js';

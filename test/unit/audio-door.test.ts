@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkRate, PcmDoor } from '../../src/audio/door.js';
+import { PcmDoor } from '../../src/audio/door.js';
+import { checkRate } from '../../src/audio/rate.js';
 import { rms } from '../../src/audio/fade.js';
 import { DhError } from '../../src/errors.js';
 import { CHUNK_SAMPLES, SAMPLE_RATE } from '../../src/units.js';
