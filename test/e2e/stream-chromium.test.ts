@@ -2,7 +2,16 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { quantile } from '../../bench/lib/report.js';
 import { createPeer, openPeerCount, type PeerFactory } from '../../src/stream/peer.js';
-import { type TestSession, inbound, launchChromium, seenBy, serveSessions, startSession, until, watch } from './stream-fixture.js';
+import {
+  type TestSession,
+  inbound,
+  launchChromium,
+  seenBy,
+  serveSessions,
+  startSession,
+  until,
+  watch,
+} from './stream-fixture.js';
 
 const UDP_PORT = 18_189;
 let browser: Browser;
@@ -10,7 +19,10 @@ let server: Awaited<ReturnType<typeof serveSessions>>;
 const sessions: Record<string, TestSession> = {};
 /** One video packet in this many is lost on the way; 0: none. */
 let loseOneIn = 0;
+/** Whether a packet that was lost is lost again when it is sent again. */
+let loseForGood = false;
 let videoPackets = 0;
+const lost = new Set<number>();
 
 const lossyPeer: PeerFactory = (offer, options, events) => {
   const peer = createPeer(offer, options, events);
@@ -18,8 +30,14 @@ const lossyPeer: PeerFactory = (offer, options, events) => {
     answer: peer.answer,
     close: () => peer.close(),
     send: (kind, packet) => {
-      const isRtp = packet[1]! < 192 || packet[1]! > 223;
-      if (kind === 'video' && isRtp && loseOneIn > 0 && (videoPackets += 1) % loseOneIn === 0) return true;
+      const isRtcp = packet[1]! >= 192 && packet[1]! <= 223;
+      if (kind === 'audio' || isRtcp || loseOneIn === 0) return peer.send(kind, packet);
+      const sequence = packet.readUInt16BE(2);
+      const again = lost.has(sequence);
+      if (again ? loseForGood : (videoPackets += 1) % loseOneIn === 0) {
+        lost.add(sequence);
+        return true;
+      }
       return peer.send(kind, packet);
     },
   };
@@ -39,12 +57,15 @@ afterAll(async () => {
   await until('all connections are closed', 5000, () => openPeerCount() === 0);
 });
 
+const viewerCount = () => Object.values(sessions).reduce((sum, { hub }) => sum + hub.stats().viewers.length, 0);
+
 let pages: Page[] = [];
 afterEach(async () => {
-  loseOneIn = 0;
+  [loseOneIn, loseForGood] = [0, false];
   await Promise.all(pages.map((page) => page.close()));
   pages = [];
-  await until('all viewers are gone', 12_000, () => Object.values(sessions).every(({ hub }) => hub.stats().viewers.length === 0));
+  // Chromium reports on sound alone so seldom that its silence shows only after 15 s.
+  await until('all viewers are gone', 20_000, () => viewerCount() === 0);
 });
 
 async function open(session: string, kinds?: ('audio' | 'video')[]): Promise<Page> {
@@ -61,7 +82,10 @@ describe('a session in Chromium', () => {
     const { originWallMs, sentMs, hub } = sessions.one!;
     const late = shown.slice(50);
     const fps = ((late.at(-1)!.frame - late[0]!.frame) / (late.at(-1)!.callMs - late[0]!.callMs)) * 1000;
-    const latency = quantile(late.map(({ frame, atMs }) => atMs - sentMs[frame]!), 0.5);
+    const latency = quantile(
+      late.map(({ frame, atMs }) => atMs - sentMs[frame]!),
+      0.5,
+    );
     // When the tone of each onset was due, and what its picture's own delay was.
     const offsets = onsets.slice(1).flatMap((atMs) => {
       const second = Math.round((atMs - originWallMs - 150) / 1000);
@@ -70,7 +94,8 @@ describe('a session in Chromium', () => {
     });
     const audio = await inbound(page, 'audio');
     const video = await inbound(page, 'video');
-    console.log({
+    // prettier-ignore
+    if (process.env.VERBOSE !== undefined) console.log({
       firstPictureMs: shown[0]!.callMs - postMs,
       fps,
       latency,
@@ -87,6 +112,98 @@ describe('a session in Chromium', () => {
     expect(fps).toBeLessThan(25.5);
     expect(peak).toBeGreaterThan(0.1);
     expect(video.packetsLost).toBe(0);
-    expect(new Set(late.map(({ frame }) => frame)).size).toBeGreaterThan(late.length * 0.95);
+    expect(new Set(late.map(({ frame }) => frame)).size).toBeGreaterThan(late.length * 0.9);
+    // Half of the tones within a frame and a half of their picture: a stall of the test machine moves single ones.
+    expect(offsets.length).toBeGreaterThan(3);
+    expect(Math.abs(quantile(offsets, 0.5))).toBeLessThan(60);
+    expect(latency).toBeLessThan(200);
+    const [viewer] = hub.stats().viewers;
+    expect(viewer!.rttMs).toBeGreaterThanOrEqual(0);
+    expect(viewer!.rttMs).toBeLessThan(200);
+    expect(viewer!.malformed).toBe(0);
+  });
+
+  it('mends lost packets by sending them again, without a keyframe', async () => {
+    const page = await open('one');
+    await until('picture', 15_000, async () => (await seenBy(page)).shown.length > 25);
+    const before = { idrs: sessions.one!.media.idrs, shown: (await seenBy(page)).shown.length };
+    loseOneIn = 10;
+    await until('4 s of picture', 15_000, async () => (await seenBy(page)).shown.length > before.shown + 100);
+    const viewer = sessions.one!.hub.stats().viewers.find(({ retransmitted }) => retransmitted > 0);
+    expect(viewer?.retransmitted).toBeGreaterThan(5);
+    expect(viewer!.nacks).toBeGreaterThanOrEqual(viewer!.retransmitted);
+    const { framesDecoded, freezeCount } = await inbound(page, 'video');
+    expect(framesDecoded).toBeGreaterThan(100);
+    expect(freezeCount).toBeLessThanOrEqual(1);
+    expect(sessions.one!.media.idrs - before.idrs).toBeLessThanOrEqual(1);
+  });
+
+  it('sends a keyframe to a viewer that cannot be mended', async () => {
+    const page = await open('one');
+    await until('picture', 15_000, async () => (await seenBy(page)).shown.length > 25);
+    const before = sessions.one!.media.idrs;
+    lost.clear();
+    [loseOneIn, loseForGood] = [5, true];
+    await until('a PLI', 15_000, () => sessions.one!.hub.stats().viewers.some(({ plis }) => plis > 0));
+    [loseOneIn, loseForGood] = [0, false];
+    await until('an IDR', 2000, () => sessions.one!.media.idrs > before);
+    const { length } = (await seenBy(page)).shown;
+    await until('picture again', 5000, async () => (await seenBy(page)).shown.length > length + 25);
+  });
+
+  it('serves two sessions over one port, and again after all have left', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      const [one, two] = [await open('one'), await open('two')];
+      await until('pictures', 15_000, async () => {
+        const seen = await Promise.all([seenBy(one), seenBy(two)]);
+        return seen.every(({ shown }) => shown.length > 10);
+      });
+      const [ofOne, ofTwo] = [await seenBy(one), await seenBy(two)];
+      for (const { answer } of [ofOne, ofTwo]) {
+        const candidates = answer.split('\r\n').filter((line) => line.startsWith('a=candidate'));
+        expect(candidates.length).toBeGreaterThan(0);
+        expect(candidates.every((line) => line.includes(` 127.0.0.1 ${UDP_PORT} `))).toBe(true);
+      }
+      await Promise.all(pages.map((page) => page.close()));
+      pages = [];
+      await until('both are gone', 12_000, () => viewerCount() === 0);
+    }
+    await until('the port is free', 5000, () => openPeerCount() === 0);
+  });
+
+  it('serves who wants only sound, only picture, or more than there is', async () => {
+    const sound = await open('two', ['audio']);
+    await until('sound', 15_000, async () => (await seenBy(sound)).peak > 0.1);
+    expect((await seenBy(sound)).answer).not.toContain('m=video');
+
+    const picture = await open('two', ['video']);
+    await until('picture', 15_000, async () => (await seenBy(picture)).shown.length > 10);
+    expect((await seenBy(picture)).answer).not.toContain('m=audio');
+
+    const greedy = await open('two', ['audio', 'video', 'video', 'audio']);
+    await until('picture', 15_000, async () => (await seenBy(greedy)).shown.length > 10);
+    expect((await seenBy(greedy)).answer.match(/^m=\w+ 0 /gm)).toEqual(['m=video 0 ', 'm=audio 0 ']);
+  });
+
+  it('refuses what is no offer, and removes viewers that vanish, without a missed frame for the others', async () => {
+    const watcher = await open('one');
+    await until('picture', 15_000, async () => (await seenBy(watcher)).shown.length > 10);
+    const crowd = await Promise.all([1, 2, 3].map(() => watch(browser, server.url, 'one')));
+    await until('all are connected', 15_000, () => sessions.one!.hub.viewerCount === 4);
+    for (const body of ['', 'v=0', 'x'.repeat(100_000), 'v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n']) {
+      const response = await fetch(`${server.url}whep/one`, { method: 'POST', body });
+      expect(response.status).toBe(422);
+    }
+    await Promise.all(crowd.map((page) => page.close()));
+    await until('the crowd is gone', 12_000, () => sessions.one!.hub.viewerCount === 1);
+    const { removed } = sessions.one!.hub.stats().totals;
+    expect(removed.silent + removed.failed).toBeGreaterThanOrEqual(3);
+    // How many frames the browser drops depends on the machine; that it got them all does not.
+    const { packetsLost, pliCount, framesReceived } = await inbound(watcher, 'video');
+    expect({ packetsLost, pliCount }).toEqual({ packetsLost: 0, pliCount: 0 });
+    const [viewer] = sessions.one!.hub.stats().viewers;
+    expect(viewer!.droppedPictures).toBe(0);
+    const { shown } = await seenBy(watcher);
+    expect(framesReceived).toBeGreaterThanOrEqual(shown.at(-1)!.frame - shown[0]!.frame);
   });
 });

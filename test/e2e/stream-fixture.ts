@@ -138,9 +138,7 @@ export async function watch(
 }
 
 export async function seenBy(page: Page): Promise<Seen> {
-  return page.evaluate(
-    '({ ...seen, pc: undefined, state: seen.pc.connectionState })',
-  );
+  return page.evaluate('({ ...seen, pc: undefined, state: seen.pc.connectionState })');
 }
 
 /** The page's inbound-rtp statistics of one kind. */

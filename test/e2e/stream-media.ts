@@ -12,7 +12,14 @@ import {
   FF_ENCODER_LIBOPUS,
   FF_ENCODER_LIBX264,
 } from 'node-av/constants';
-import { CHUNK_SAMPLES, FRAME_RATE, OPUS_SAMPLES, SAMPLE_RATE, type AccessUnit, type OpusPacket } from '../../src/units.js';
+import {
+  CHUNK_SAMPLES,
+  FRAME_RATE,
+  OPUS_SAMPLES,
+  SAMPLE_RATE,
+  type AccessUnit,
+  type OpusPacket,
+} from '../../src/units.js';
 
 /** Blocks that carry the frame number, most significant bit left. */
 export const TIMECODE_BITS = 16;

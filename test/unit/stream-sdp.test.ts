@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { DhError } from '../../src/errors.js';
+import { rewriteAnswer } from '../../src/stream/sdp-answer.js';
+import { SDP_LIMITS, checkOffer } from '../../src/stream/sdp-offer.js';
+
+const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
+
+interface Line {
+  media: string;
+  lines: string[];
+}
+
+const AUDIO: Line = {
+  media: 'audio 9 UDP/TLS/RTP/SAVPF 111 63 0',
+  lines: ['a=mid:0', 'a=recvonly', 'a=rtcp-mux', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=1'],
+};
+const VIDEO: Line = {
+  media: 'video 9 UDP/TLS/RTP/SAVPF 96 102 103 104 108 109',
+  lines: [
+    'a=mid:1',
+    'a=recvonly',
+    'a=rtcp-mux',
+    'a=rtpmap:96 VP8/90000',
+    'a=rtpmap:102 H264/90000',
+    'a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f',
+    'a=rtpmap:104 H264/90000',
+    'a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f',
+    'a=rtpmap:108 H264/90000',
+    'a=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f',
+    'a=rtpmap:109 H264/90000',
+    'a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f',
+  ],
+};
+
+function offer(media: Line[] = [AUDIO, VIDEO], session: string[] = []): string {
+  const transport = [
+    'a=ice-ufrag:Ab+/',
+    'a=ice-pwd:abcdefghijklmnopqrstuvwx',
+    `a=fingerprint:sha-256 ${FINGERPRINT}`,
+    'a=setup:actpass',
+    'a=candidate:1 1 udp 2113937151 c0ffee.local 51000 typ host',
+    'a=candidate:2 1 udp 2113937151 198.51.100.7 51000 typ host',
+    'a=end-of-candidates',
+  ];
+  const lines = [
+    'v=0',
+    'o=- 4611731400430051336 2 IN IP4 127.0.0.1',
+    's=-',
+    't=0 0',
+    'a=group:BUNDLE 0 1',
+    ...session,
+    ...media.flatMap(({ media: m, lines }) => [`m=${m}`, 'c=IN IP4 0.0.0.0', ...transport, ...lines]),
+  ];
+  return `${lines.join('\r\n')}\r\n`;
+}
+
+function reasonOf(sdp: string): string {
+  try {
+    checkOffer(sdp);
+  } catch (error) {
+    if (error instanceof DhError && error.code === 'sdp_invalid') return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const without = (line: Line, pattern: RegExp): Line => ({
+  ...line,
+  lines: line.lines.filter((text) => !pattern.test(text)),
+});
+const instead = (line: Line, pattern: RegExp, text: string): Line => ({
+  ...line,
+  lines: line.lines.map((old) => old.replace(pattern, text)),
+});
+
+describe('checkOffer', () => {
+  it('finds Opus, and H.264 in constrained baseline under its own number', () => {
+    const checked = checkOffer(offer());
+    expect(checked.audio).toEqual({ mid: '0', payloadType: 111, format: 'minptime=10;useinbandfec=1' });
+    expect(checked.video).toMatchObject({ mid: '1', payloadType: 108 });
+    expect(checked.video!.format).toContain('profile-level-id=42e01f');
+  });
+
+  it('leaves out candidates and all that it does not know', () => {
+    const { sdp } = checkOffer(offer([AUDIO, VIDEO], ['a=ssrc:1 cname:x', 'a=x-hostile:1']));
+    expect(sdp).not.toMatch(/candidate|\.local|198\.51|hostile|VP8|ssrc/);
+    expect(sdp).toContain('a=ice-ufrag:Ab+/');
+    expect(sdp.match(/^m=/gm)).toHaveLength(2);
+  });
+
+  it('takes what there is: only sound, only picture, or neither', () => {
+    expect(checkOffer(offer([AUDIO])).video).toBeNull();
+    expect(checkOffer(offer([VIDEO])).audio).toBeNull();
+    expect(checkOffer(offer([AUDIO, without(VIDEO, /H264/)])).video).toBeNull();
+    expect(checkOffer(offer([instead(AUDIO, /recvonly/, 'sendonly'), VIDEO])).audio).toBeNull();
+    expect(checkOffer(offer([instead(AUDIO, /recvonly/, 'sendrecv')])).audio).not.toBeNull();
+    expect(reasonOf(offer([without(VIDEO, /H264/)]))).toContain('neither');
+    expect(reasonOf(offer([instead(VIDEO, /recvonly/, 'inactive')]))).toContain('neither');
+  });
+
+  it('prefers constrained baseline, and takes main or high when there is no other', () => {
+    const high = without(VIDEO, /:(102|104|108) /);
+    expect(checkOffer(offer([high])).video!.payloadType).toBe(109);
+    expect(checkOffer(offer([without(VIDEO, /:108 /)])).video!.payloadType).toBe(102);
+  });
+
+  it.each([
+    ['nothing', '', 'empty'],
+    ['no SDP', 'hello', 'v=0'],
+    ['too many bytes', `v=0\r\n${'a=x\r\n'.repeat(SDP_LIMITS.bytes)}`, 'bytes'],
+    ['too many lines', `v=0\r\n${'a=x\r\n'.repeat(SDP_LIMITS.lines)}`, 'lines'],
+    ['a long line', `v=0\r\na=${'x'.repeat(SDP_LIMITS.lineBytes)}`, 'line is longer'],
+    ['no m-line', 'v=0\r\ns=-\r\n', 'no m-line'],
+    ['nine m-lines', offer(Array.from({ length: 9 }, (_, i) => instead(AUDIO, /mid:0/, `mid:${i}`))), 'm-lines'],
+    ['one mid twice', offer([AUDIO, AUDIO]), 'same mid'],
+    ['no mid', offer([without(AUDIO, /mid/)]), 'mid'],
+    ['a long mid', offer([instead(AUDIO, /mid:0/, `mid:${'m'.repeat(33)}`)]), 'mid'],
+    ['an odd mid', offer([instead(AUDIO, /mid:0/, 'mid:a"b')]), 'mid'],
+    ['no ufrag', offer().replaceAll('a=ice-ufrag:Ab+/', 'a=x'), 'ice-ufrag'],
+    ['an odd ufrag', offer().replaceAll('Ab+/', 'a b c d'), 'ice-ufrag'],
+    ['a short pwd', offer().replaceAll('abcdefghijklmnopqrstuvwx', 'short'), 'ice-pwd'],
+    ['no fingerprint', offer().replaceAll('a=fingerprint', 'a=x'), 'fingerprint'],
+    ['a fingerprint of an unknown kind', offer().replaceAll('sha-256', 'constructor'), 'fingerprint'],
+    ['a fingerprint of a wrong length', offer().replaceAll('sha-256', 'sha-512'), 'fingerprint'],
+    ['an odd role', offer().replaceAll('actpass', 'holdconn'), 'setup'],
+    ['no rtcp-mux', offer([without(AUDIO, /rtcp-mux/)]), 'rtcp-mux'],
+    ['one payload type for both', offer().replaceAll(/\b108\b/g, '111'), 'unique'],
+    ['payload types among those of RTCP', offer([AUDIO]).replaceAll(/\b111\b/g, '72'), 'neither'],
+  ])('refuses %s', (_, sdp, reason) => {
+    expect(reasonOf(sdp)).toContain(reason);
+  });
+});
+
+describe('rewriteAnswer', () => {
+  const library = (ips: string[]): string =>
+    `${[
+      'v=0',
+      'o=rtc 1 0 IN IP4 127.0.0.1',
+      's=-',
+      't=0 0',
+      'a=group:BUNDLE 0',
+      'a=group:LS 0',
+      'm=audio 8189 UDP/TLS/RTP/SAVPF 111',
+      'c=IN IP4 10.0.0.2',
+      'a=mid:0',
+      'a=sendonly',
+      'a=ssrc:2345 cname:cn',
+      'a=rtcp-mux',
+      'a=rtpmap:111 opus/48000/2',
+      'a=setup:active',
+      'a=ice-ufrag:JMxQ',
+      'a=ice-pwd:LOhV34/C7URTstfNt34tnS',
+      ...ips.map((ip, i) => `a=candidate:${i} 1 UDP ${2_114_977_791 - i} ${ip} 8189 typ host`),
+      'a=end-of-candidates',
+    ].join('\r\n')}\r\n`;
+  const checked = checkOffer(offer([AUDIO, without(VIDEO, /H264/)]));
+  const shown = (sdp: string): (string | undefined)[] =>
+    [...sdp.matchAll(/^a=candidate:\S+ 1 UDP \d+ (\S+) (\d+)/gm)].map(([, ip, port]) => `${ip}:${port}`);
+
+  it('shows only the bound address', () => {
+    const bound = { bindAddress: '10.0.0.2' };
+    expect(shown(rewriteAnswer(library(['10.0.0.2', '10.9.9.9', 'fd00::2']), checked, bound))).toEqual([
+      '10.0.0.2:8189',
+    ]);
+  });
+
+  it('shows IPv4 and the machine itself when bound to all', () => {
+    const sdp = rewriteAnswer(library(['fd00::2', '10.0.0.2']), checked, { bindAddress: '0.0.0.0' });
+    expect(shown(sdp)).toEqual(['10.0.0.2:8189', '127.0.0.1:8189']);
+  });
+
+  it('shows the public address instead', () => {
+    const sdp = rewriteAnswer(library(['10.0.0.2']), checked, { bindAddress: '0.0.0.0', publicIp: '203.0.113.9' });
+    expect(shown(sdp)).toEqual(['203.0.113.9:8189']);
+    expect(sdp).toContain('c=IN IP4 203.0.113.9');
+    expect(sdp).not.toContain('10.0.0.2');
+    const named = { bindAddress: '0.0.0.0', publicIp: 'example.org' };
+    expect(() => rewriteAnswer(library([]), checked, named)).toThrow(RangeError);
+  });
+
+  it('refuses the m-lines that are not served, in their place', () => {
+    const sdp = rewriteAnswer(library(['10.0.0.2']), checked, { bindAddress: '0.0.0.0' });
+    expect(sdp.match(/^m=.*$/gm)).toEqual(['m=audio 8189 UDP/TLS/RTP/SAVPF 111', 'm=video 0 UDP/TLS/RTP/SAVPF 96']);
+    expect(sdp).toContain('a=group:BUNDLE 0\r\n');
+    expect(sdp).not.toContain('group:LS');
+    expect(sdp).toContain('a=ssrc:2345 cname:cn');
+  });
+});
