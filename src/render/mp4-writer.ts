@@ -3,8 +3,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import {
   AV_CODEC_ID_H264,
   AV_PIX_FMT_YUV420P,
-  AV_PKT_FLAG_KEY,
-  AV_PKT_FLAG_NONE,
   AVCOL_PRI_BT709,
   AVCOL_RANGE_MPEG,
   AVCOL_SPC_BT709,
@@ -81,7 +79,7 @@ export class Mp4Writer {
     packet.data = Buffer.from(unit.data.buffer, unit.data.byteOffset, unit.data.length);
     packet.pts = packet.dts = BigInt(n);
     packet.duration = 1n;
-    packet.flags = unit.keyFrame ? AV_PKT_FLAG_KEY : AV_PKT_FLAG_NONE;
+    packet.isKeyframe = unit.keyFrame;
     this.#write(packet, this.#videoStream, VIDEO_TIME_BASE);
   }
 
