@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { AvatarSource, Rect } from '../source.js';
 import { neutralFace } from '../../units.js';
 import { lazy } from './geometry.js';
-import { brows, eyes, mouth, ORIGIN, portrait } from './layers.js';
+import { eyes, mouth, ORIGIN, portrait } from './layers.js';
 import { drawPatch } from './patches.js';
 import { BROWS, EYES, MOUTHS } from './poses.js';
 import { draw, opaque } from './raster.js';
@@ -32,8 +32,7 @@ const fingerprint = lazy(() => {
   hash
     .update(mouth(MOUTHS[0]!))
     .update(mouth(MOUTHS.at(-1)!))
-    .update(eyes(rest.eyes))
-    .update(brows(rest.brows));
+    .update(eyes(rest.eyes));
   return `presenter-${VERSION}-${hash.digest('hex').slice(0, 16)}`;
 });
 

@@ -11,7 +11,7 @@ import { bodySvg, clothesDefs, garmentSvg } from './figure.js';
 import { lazy } from './geometry.js';
 import { hairBackSvg, hairFrontSvg, hairSideSvg } from './hair.js';
 import { jawDrop } from './jaw.js';
-import { mouthDefs, mouthSvg } from './mouth.js';
+import { mouthDefs, mouthReach, mouthSvg } from './mouth.js';
 import { neckSvg } from './neck.js';
 import { num, softDefs } from './paint.js';
 
@@ -30,6 +30,11 @@ export const neck = neckSvg;
 /** The head without eyes, brows and mouth, its chin `drop` lower. */
 export const head = (drop: number): string => earsSvg() + headBaseSvg(drop) + cheeksSvg(drop) + noseSvg();
 export const mouth = (pose: MouthPose): string => mouthSvg(pose);
+/** What `mouth` draws lies within this, in canvas units. */
+export function mouthBox(pose: MouthPose): { x0: number; y0: number; x1: number; y1: number } {
+  const { x0, y0, x1, y1 } = mouthReach(pose);
+  return { x0: ORIGIN.x + x0, y0: ORIGIN.y + y0, x1: ORIGIN.x + x1, y1: ORIGIN.y + y1 };
+}
 export const eyes = (pose: FacePose['eyes']): string => eyesSvg(pose);
 export const brows = (pose: FacePose['brows']): string => browsSvg(pose);
 

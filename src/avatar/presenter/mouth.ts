@@ -109,6 +109,9 @@ function wrinkles(e: LipEdges, upper: boolean): string {
   return `${line(dark, '#6d2528', 0.45, 0.13, 0.4, 'round')}${line(light, '#ffd0bf', 0.45, 0.14, 0.4, 'round')}`;
 }
 
+/** Where the light lies on the chin. */
+const chinShineY = (p: MouthPose, low: number): number => Math.max(low + 25, jawShift([0, 162], jawDrop(p))[1] - 2);
+
 /** The skin around the lips: shadows that belong to the mouth, drawn before the lips. */
 function jawSvg(p: MouthPose, e: LipEdges): string {
   const { outerL, outerU } = e;
@@ -130,7 +133,7 @@ ${line(`M${num(s * (33 + 2 * spread))} 74Q${num(s * (47 + 5 * spread))} 90 ${num
   })
   .join('')}
 ${p.round > 0.02 ? `${line(between(moved(outerU, 0, -3), moved(outerL, 0, 3)), '#7a3a29', 7, 0.26 * p.round, 4)}` : ''}
-<ellipse cx="-6" cy="${num(Math.max(low + 25, jawShift([0, 162], jawDrop(p))[1] - 2))}" rx="15" ry="8" fill="#ffdfc4" fill-opacity=".3" ${blur(6)}/></g>`;
+<ellipse cx="-6" cy="${num(chinShineY(p, low))}" rx="15" ry="8" fill="#ffdfc4" fill-opacity=".3" ${blur(6)}/></g>`;
 }
 
 /** The mouth with its surrounding shading, as an SVG fragment in face coordinates. */
@@ -163,4 +166,11 @@ ${line(curve(blend(outerU, innerU, 0.3).slice(5, 10)), '#ffd3c1', 2.6, 0.26, 1.5
 <path d="${tapered(innerU, (t) => lerp(2, 0.9, smooth(0, 5, e.gap)) * Math.pow(Math.sin(Math.PI * (0.02 + 0.96 * t)), 0.4))}" fill="#471519" fill-opacity="${num(lerp(0.82, 0.5, smooth(0, 5, e.gap)))}" ${blur(0.4)}/>
 ${line(`${curve(moved(innerU.slice(0, 4), 0, 0.2))}${curve(moved(innerU.slice(17), 0, 0.2))}`, '#3d1013', 1.8, 0.45, 1)}
 </g>`;
+}
+
+/** What `mouthSvg` paints on lies within this, in face coordinates. */
+export function mouthReach(p: MouthPose): { x0: number; y0: number; x1: number; y1: number } {
+  const { outerU, outerL } = lipEdges(p);
+  const side = Math.max(64, outerU[LAST]![0]) + 26;
+  return { x0: -side, y0: 60, x1: side, y1: chinShineY(p, outerL[MID]![1]) + 30 };
 }

@@ -7,57 +7,77 @@ import { LRUCache } from 'lru-cache';
 import type { Rect, RegionName, RgbPicture } from '../source.js';
 import { neutralFace } from '../../units.js';
 import { jawDrop } from './jaw.js';
-import { brows, eyes, head, mouth, neck, STILL } from './layers.js';
+import { brows, eyes, head, mouth, mouthBox, neck, STILL } from './layers.js';
 import { BROWS, EYES, MOUTHS } from './poses.js';
-import { copyOf, draw, feather, layOver, opaque, type Place, type RgbaPicture } from './raster.js';
+import {
+  blank,
+  copyOf,
+  draw,
+  feather,
+  isEmpty,
+  layOver,
+  opaque,
+  partOf,
+  type Place,
+  type RgbaPicture,
+} from './raster.js';
+
+const REST = neutralFace();
 
 /** Width of the border in which a patch passes into the base, in canvas units. */
 const EDGE = { mouth: 6, eyes: 4, brows: 3 } as const;
 
 /** Reach of the blurs in each kind of layer, in canvas units. */
-const MARGIN = { still: 50, skin: 36, features: 8 } as const;
+const MARGIN = { still: 50, skin: 28, features: 8 } as const;
 
-// Enough for one region: four layers, the neutral face, and a face for each chin.
-const kept = new LRUCache<string, Promise<RgbaPicture | RgbPicture>>({ max: 24 });
+/** Pixels kept, in bytes: the layers under one region at 1080p, a face for each chin among them. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+const kept = new LRUCache<string, Promise<RgbaPicture | RgbPicture | undefined>>({ maxSize: KEPT_BYTES });
 
-/** What `make` gives, drawn once while it is kept. */
-function keep<T extends RgbaPicture | RgbPicture>(key: string, make: () => Promise<T>): Promise<T> {
+/** What `make` gives, drawn once while it is kept. Not to be drawn on. */
+function keep<T extends RgbaPicture | RgbPicture | undefined>(
+  name: string,
+  { crop, width, height }: Place,
+  make: () => Promise<T>,
+): Promise<T> {
+  const key = `${name} ${crop.x} ${crop.y} ${crop.width} ${crop.height} ${width} ${height}`;
   const known = kept.get(key) as Promise<T> | undefined;
   if (known) return known;
   const made = make();
-  kept.set(key, made);
+  kept.set(key, made, { size: width * height * 4 });
   made.catch(() => kept.delete(key));
   return made;
 }
 
-const nameOf = (name: string, { crop, width, height }: Place): string =>
-  `${name} ${crop.x} ${crop.y} ${crop.width} ${crop.height} ${width} ${height}`;
+/** A layer that does not move; undefined when there is nothing of it at this place. */
+const stillAt = (layer: keyof typeof STILL, place: Place): Promise<RgbaPicture | undefined> =>
+  keep(layer, place, async () => {
+    const picture = await draw(STILL[layer](), place, MARGIN.still);
+    return isEmpty(picture) ? undefined : picture;
+  });
 
-/** The picture at a place without eyes, brows, mouth and the hair before them. Not to be drawn on. */
+/** The picture at a place without eyes, brows, mouth and the hair before them. */
 const faceAt = (place: Place, drop: number): Promise<RgbPicture> =>
-  keep(nameOf(`face ${drop.toFixed(3)}`, place), async () => {
-    const still = (layer: keyof typeof STILL): Promise<RgbaPicture> =>
-      keep(nameOf(layer, place), () => draw(STILL[layer](), place, MARGIN.still));
-    const picture = opaque(await still('back'));
+  keep(`face ${drop.toFixed(3)}`, place, async () => {
+    const back = await stillAt('back', place);
+    const picture = back ? opaque(back) : blank(place);
     layOver(picture, await draw(neck(drop), place, MARGIN.skin));
-    layOver(picture, await still('clothes'));
+    layOver(picture, await stillAt('clothes', place));
     return layOver(picture, await draw(head(drop), place, MARGIN.skin));
   });
 
-const hairAt = (place: Place): Promise<RgbaPicture> =>
-  keep(nameOf('hair', place), () => draw(STILL.hair(), place, MARGIN.still));
+/** The face at rest with some of its features drawn on it. */
+const restAt = (place: Place, name: string, features: string): Promise<RgbPicture> =>
+  keep(name, place, async () =>
+    layOver(copyOf(await faceAt(place, jawDrop(REST.mouth))), await draw(features, place, MARGIN.features)),
+  );
 
-/** The face at a place with some features drawn on it. */
-async function featured(place: Place, drop: number, features: string): Promise<RgbPicture> {
-  const picture = layOver(copyOf(await faceAt(place, drop)), await draw(features, place, MARGIN.features));
-  return layOver(picture, await hairAt(place));
-}
-
-const neutralAt = (region: RegionName, place: Place): Promise<RgbPicture> => {
-  const face = neutralFace();
-  const all = eyes(face.eyes) + brows(face.brows) + mouth(face.mouth);
-  return keep(nameOf(`neutral ${region}`, place), () => featured(place, jawDrop(face.mouth), all));
-};
+/** The face at rest, everything drawn. */
+const neutralAt = (place: Place): Promise<RgbPicture> =>
+  keep('neutral', place, async () => {
+    const all = eyes(REST.eyes) + brows(REST.brows) + mouth(REST.mouth);
+    return layOver(copyOf(await restAt(place, 'features', all)), await stillAt('hair', place));
+  });
 
 /** As `AvatarSource.drawPatch`. Throws RangeError when there is no such pose. */
 export async function drawPatch(
@@ -71,25 +91,39 @@ export async function drawPatch(
   const [sx, sy] = [view.width / width, view.height / height];
   const crop = { x: view.x + at.x * sx, y: view.y + at.y * sy, width: at.width * sx, height: at.height * sy };
   const place: Place = { crop, width: at.width, height: at.height };
-  const { features, drop } = poseOf(region, index);
-  const picture = await featured(place, drop, features);
-  return feather(picture, await neutralAt(region, place), EDGE[region] / sx);
+  const { under, over, box } = layersOf(region, index);
+  const { part, x, y } = box ? partOf(place, box) : { part: place, x: 0, y: 0 };
+  const picture = layOver(copyOf(await under(place)), await draw(over, part, MARGIN.features), x, y);
+  layOver(picture, await stillAt('hair', place));
+  return feather(picture, await neutralAt(place), EDGE[region] / sx);
 }
 
-/** What is drawn for a pose, and how far the chin is down. */
-function poseOf(region: RegionName, index: number): { features: string; drop: number } {
+/** A picture, and what is drawn on it, within `box` (canvas units) if that is small. */
+interface Layers {
+  under: (place: Place) => Promise<RgbPicture>;
+  over: string;
+  box?: { x0: number; y0: number; x1: number; y1: number };
+}
+
+/** What moves in a pose, and the picture that it lies on. */
+function layersOf(region: RegionName, index: number): Layers {
   const missing = (): never => {
     throw new RangeError(`the presenter has no pose ${index} of ${region}`);
   };
-  const rest = neutralFace();
   switch (region) {
     case 'mouth': {
       const pose = MOUTHS[index] ?? missing();
-      return { features: mouth(pose), drop: jawDrop(pose) };
+      return { under: (place) => faceAt(place, jawDrop(pose)), over: mouth(pose), box: mouthBox(pose) };
     }
     case 'eyes':
-      return { features: eyes(EYES[index] ?? missing()) + brows(rest.brows), drop: jawDrop(rest.mouth) };
+      return {
+        under: (place) => restAt(place, 'brows', brows(REST.brows)),
+        over: eyes(EYES[index] ?? missing()),
+      };
     case 'brows':
-      return { features: eyes(rest.eyes) + brows(BROWS[index] ?? missing()), drop: jawDrop(rest.mouth) };
+      return {
+        under: (place) => restAt(place, 'eyes', eyes(REST.eyes)),
+        over: brows(BROWS[index] ?? missing()),
+      };
   }
 }

@@ -60,15 +60,20 @@ export function opaque({ data, width, height }: RgbaPicture): RgbPicture {
   return { data: out, width, height };
 }
 
-/** Lays `over` on `under`, in place; both have the same size. Returns `under`. */
-export function layOver(under: RgbPicture, over: RgbaPicture): RgbPicture {
-  const { data } = under;
-  for (let i = 0, o = 0; o < data.length; i += 4, o += 3) {
-    const alpha = over.data[i + 3]! / 255;
-    if (alpha === 0) continue;
-    for (let c = 0; c < 3; c++) {
-      const below = data[o + c]!;
-      data[o + c] = Math.round(below + (over.data[i + c]! - below) * alpha);
+/** Lays `over`, if there is any, on `under` with its corner at x, y, in place; it lies within. Returns `under`. */
+export function layOver(under: RgbPicture, over: RgbaPicture | undefined, x = 0, y = 0): RgbPicture {
+  if (!over) return under;
+  const { data, width } = under;
+  for (let row = 0, i = 0; row < over.height; row++) {
+    let o = ((y + row) * width + x) * 3;
+    for (let column = 0; column < over.width; column++, i += 4, o += 3) {
+      const alpha = over.data[i + 3]! / 255;
+      if (alpha === 0) continue;
+      const rest = 1 - alpha;
+      // Stored as whole numbers, so the half rounds.
+      data[o] = over.data[i]! * alpha + data[o]! * rest + 0.5;
+      data[o + 1] = over.data[i + 1]! * alpha + data[o + 1]! * rest + 0.5;
+      data[o + 2] = over.data[i + 2]! * alpha + data[o + 2]! * rest + 0.5;
     }
   }
   return under;
@@ -92,3 +97,32 @@ export function feather(patch: RgbPicture, base: RgbPicture, edge: number): RgbP
 
 /** A copy that may be drawn on. */
 export const copyOf = ({ data, width, height }: RgbPicture): RgbPicture => ({ data: data.slice(), width, height });
+
+/** A black picture for a place. */
+export const blank = ({ width, height }: Place): RgbPicture => ({
+  data: new Uint8Array(width * height * 3),
+  width,
+  height,
+});
+
+/** Whether every pixel is transparent. */
+export function isEmpty({ data }: RgbaPicture): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 0) return false;
+  return true;
+}
+
+/** The part of a place, in whole pixels from its corner, that holds the box `x0`…`y1` of the canvas. */
+export function partOf(
+  { crop, width, height }: Place,
+  box: { x0: number; y0: number; x1: number; y1: number },
+): { part: Place; x: number; y: number } {
+  const [sx, sy] = [width / crop.width, height / crop.height];
+  const within = (v: number, end: number): number => Math.min(end, Math.max(0, v));
+  const x = within(Math.floor((box.x0 - crop.x) * sx), width - 1);
+  const y = within(Math.floor((box.y0 - crop.y) * sy), height - 1);
+  const w = within(Math.ceil((box.x1 - crop.x) * sx), width) - x;
+  const h = within(Math.ceil((box.y1 - crop.y) * sy), height) - y;
+  const [partWidth, partHeight] = [Math.max(1, w), Math.max(1, h)];
+  const part = { x: crop.x + x / sx, y: crop.y + y / sy, width: partWidth / sx, height: partHeight / sy };
+  return { part: { crop: part, width: partWidth, height: partHeight }, x, y };
+}
