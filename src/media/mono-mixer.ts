@@ -2,6 +2,8 @@ import {
   AV_CHANNEL_LAYOUT_MONO,
   AV_CHANNEL_ORDER_NATIVE,
   AV_CHANNEL_ORDER_UNSPEC,
+  AV_OPT_TYPE_SAMPLE_FMT,
+  AV_SAMPLE_FMT_FLTP,
   AV_SAMPLE_FMT_S16,
   type AVSampleFormat,
 } from 'node-av/constants';
@@ -120,6 +122,8 @@ function open(
   const swr = new SoftwareResampleContext();
   let code = swr.allocSetOpts2(AV_CHANNEL_LAYOUT_MONO, AV_SAMPLE_FMT_S16, SAMPLE_RATE, from, format, rateHz);
   if (code >= 0 && alike) code = swr.setMatrix(new Array<number>(count).fill(1 / count), count);
+  // The 16-bit mix wraps around where rounded weights add up to a little more than one: 7.1 at full level did.
+  if (code >= 0) code = swr.setOption('internal_sample_fmt', AV_SAMPLE_FMT_FLTP, AV_OPT_TYPE_SAMPLE_FMT);
   if (code >= 0) code = swr.init();
   if (code >= 0) return swr;
   swr.free();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,7 +8,7 @@ import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
 
 export interface UploadStoreOptions {
-  /** Where the files go: a folder that is the program's own. Made when it is not there, readable only to the user. */
+  /** Where the files go: a folder that is the program's own. Made when only it is missing, readable only to the user. */
   dir: string;
   /** Largest upload. */
   maxBytes: number;
@@ -75,7 +75,8 @@ export class UploadStore implements Closable {
   }
 
   async #write(stream: Readable, path: string, maxBytes: number): Promise<number> {
-    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    // Nothing is awaited before the pipeline listens: the error of a sender that goes away would be nobody's.
+    this.#makeDir();
     let bytes = 0;
     const count = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       for await (const part of source) {
@@ -86,6 +87,14 @@ export class UploadStore implements Closable {
     };
     await pipeline(stream, count, this.#createFile(path), { signal: this.#receiving.signal });
     return bytes;
+  }
+
+  #makeDir(): void {
+    try {
+      mkdirSync(this.#dir, { mode: 0o700 });
+    } catch {
+      // It is there, or opening the file says what is wrong.
+    }
   }
 
   async #remove(path: string): Promise<void> {
