@@ -19,7 +19,7 @@ export function syntheticAvatar(overrides: Partial<AvatarSource> = {}): AvatarSo
       mouth: { rect: { x: 290, y: 150, width: 60, height: 40 }, poses: mouths },
       eyes: {
         rect: { x: 280, y: 100, width: 80, height: 20 },
-        poses: [0, 0.5, 1].flatMap((close) => [-1, 0, 1].map((x) => ({ x, y: 0, close }))),
+        poses: [0, 0.5, 1].flatMap((close) => [0, -1, 1].map((x) => ({ x, y: 0, close }))),
       },
       brows: {
         rect: { x: 280, y: 90, width: 80, height: 14 },

@@ -13,7 +13,7 @@ const HEAD_LIFT = 0.45;
 /** The shoulders widen while they rise. */
 const BREATH_WIDEN = 0.3;
 /** Where the head's movement has faded out, in radii of its ellipse. */
-const FADE = 1.75;
+const FADE = 1.5;
 /** Movement ends before the border of the picture, over this part of its height. */
 const BORDER = 0.05;
 /** Limits of what a pose may ask for: head shifts in units of its width, degrees. */
