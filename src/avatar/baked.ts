@@ -108,7 +108,9 @@ export function sealBaked(baked: BakedAvatar): void {
 }
 
 /** Reads a blob in place. Returns null when it is truncated, damaged or of another version. */
-export function openBaked(blob: Uint8Array): BakedAvatar | null {
+export function openBaked(bytes: Uint8Array): BakedAvatar | null {
+  // No Buffer: the loops that read pixels should see one class of array only.
+  const blob = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   if (blob.length < PREAMBLE_BYTES) return null;
   const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
   if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== BAKED_VERSION) return null;

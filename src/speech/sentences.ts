@@ -18,17 +18,22 @@ const CLAUSE_END =
 
 let segmenters: { sentence: Intl.Segmenter; grapheme: Intl.Segmenter } | undefined;
 
-/** Sentences of a normalised text, in order, each trimmed; nothing that could be spoken is lost. */
-export function splitSentences(text: string): string[] {
+/** Made when first needed: each loads tables. */
+function tools(): NonNullable<typeof segmenters> {
   segmenters ??= {
     sentence: new Intl.Segmenter(undefined, { granularity: 'sentence' }),
     grapheme: new Intl.Segmenter(undefined, { granularity: 'grapheme' }),
   };
+  return segmenters;
+}
+
+/** Sentences of a normalised text, in order, each trimmed; nothing that could be spoken is lost. */
+export function splitSentences(text: string): string[] {
   const sentences: string[] = [];
   // A line that goes on in small letters was only wrapped.
   for (const paragraph of text.replace(/\n(?=\p{Ll})/gu, ' ').split('\n')) {
     let open = '';
-    const segments = Array.from(segmenters.sentence.segment(paragraph), ({ segment }) => segment);
+    const segments = Array.from(tools().sentence.segment(paragraph), ({ segment }) => segment);
     for (const [i, segment] of segments.entries()) {
       open += segment;
       const next = segments[i + 1];
@@ -60,22 +65,26 @@ export function spokenLength(text: string): number {
 
 /**
  * Cuts a sentence so that no piece is longer than asked, at clause borders where there are any, else between words, else
- * between letters. A sentence that fits stays whole.
+ * between letters. A sentence that fits stays whole, but a first piece is cut at its first comma when it is longer than
+ * two thirds of its limit: nobody hears anything until it is synthesised.
  *
- * @param firstLimit limit of the first piece, in `spokenLength`: nobody hears anything until it is synthesised
+ * @param firstLimit limit of the first piece, in `spokenLength`
  * @param limit limit of the others
  */
 export function cutClauses(sentence: string, firstLimit: number, limit: number): Clause[] {
   const clauses: Clause[] = [];
   let rest = sentence;
   while (rest !== '') {
+    const eager = clauses.length === 0 && firstLimit < limit;
     const allowed = clauses.length === 0 ? firstLimit : limit;
     const length = spokenLength(rest);
-    if (length <= allowed) break;
-    const cut = findCut(rest, allowed);
-    const head = rest.slice(0, cut.at).trim();
-    if (head !== '') clauses.push({ text: head, border: cut.border });
-    rest = rest.slice(cut.at).trim();
+    if (length <= (eager ? (allowed * 2) / 3 : allowed)) break;
+    const clauseEnd = findClauseEnd(rest, allowed, eager);
+    if (clauseEnd === 0 && length <= allowed) break;
+    const at = clauseEnd > 0 ? clauseEnd : findWordEnd(rest, allowed);
+    const head = rest.slice(0, at).trim();
+    if (head !== '') clauses.push({ text: head, border: clauseEnd > 0 ? 'clause' : 'word' });
+    rest = rest.slice(at).trim();
   }
   if (/[\p{L}\p{N}]/u.test(rest) || clauses.length === 0) clauses.push({ text: rest, border: 'sentence' });
   const last = clauses.at(-1);
@@ -83,25 +92,34 @@ export function cutClauses(sentence: string, firstLimit: number, limit: number):
   return clauses;
 }
 
-function findCut(text: string, limit: number): { at: number; border: 'clause' | 'word' } {
+/** Where the last clause ends that fits (the first, when eager), in UTF-16 units; 0 when none does. */
+function findClauseEnd(text: string, limit: number, eager: boolean): number {
+  const end = indexAt(text, limit);
+  let found = 0;
+  for (const match of text.slice(0, end + 1).matchAll(CLAUSE_END)) {
+    const at = match.index + match[0].length;
+    if (at > end || at >= text.length || !/[\p{L}\p{N}]/u.test(text.slice(found, at))) continue;
+    // A single word before a comma is no piece of its own.
+    if (spokenLength(text.slice(0, at)) < limit / 5) continue;
+    found = at;
+    if (eager) break;
+  }
+  return found;
+}
+
+/** Where the last word ends that fits, or the last letter with its marks in a word without end. */
+function findWordEnd(text: string, limit: number): number {
   const end = indexAt(text, limit);
   const window = text.slice(0, end + 1);
-  let clause = 0;
-  for (const match of window.matchAll(CLAUSE_END)) {
-    const at = match.index + match[0].length;
-    if (at <= end && /[\p{L}\p{N}]/u.test(text.slice(clause, at)) && spokenLength(text.slice(0, at)) >= limit / 5)
-      clause = at;
-  }
-  if (clause > 0) return { at: clause, border: 'clause' };
   const space = window.lastIndexOf(' ');
-  if (space > end / 3) return { at: space, border: 'word' };
-  // Never inside a letter and its marks.
+  if (space > end / 3) return space;
   let at = 0;
-  for (const { index, segment } of (segmenters as NonNullable<typeof segmenters>).grapheme.segment(window)) {
+  for (const { index, segment } of tools().grapheme.segment(window)) {
     if (index + segment.length > end) break;
     at = index + segment.length;
   }
-  return { at: Math.max(at, 1), border: 'word' };
+  // A letter with more marks than the limit is cut like anything else.
+  return at > 0 ? at : end;
 }
 
 /** Index in UTF-16 units of the first letter that exceeds a spoken length. */

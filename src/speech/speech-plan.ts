@@ -5,8 +5,8 @@ import { isSpeakable, lengthUpTo, normaliseText } from './text.js';
 import type { SpeechPart, VoiceInfo } from './voice.js';
 import type { VoiceCatalog } from './voice-catalog.js';
 
-/** Spoken length (letters) of the very first piece: about 5 s of speech, synthesised in about 100 ms. */
-const FIRST_LENGTH = 90;
+/** Spoken length (letters) of the very first piece: at most 6 s of speech, synthesised in about 100 ms. */
+const FIRST_LENGTH = 100;
 /** Of every other piece: about 15 s of speech. */
 const PART_LENGTH = 240;
 const PAUSE_MS = { sentence: 250, clause: 130, word: 20 } as const satisfies Record<Clause['border'], number>;

@@ -48,7 +48,8 @@ export interface StageApi {
 export interface StageEvents {
   ready(): void;
   heartbeat(beat: Heartbeat): void;
-  utteranceStarted(sessionId: string, utteranceId: string): void;
+  /** `frame` is the number of the picture that shows its first sound. */
+  utteranceStarted(sessionId: string, utteranceId: string, frame: number): void;
   utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
   viewersChanged(sessionId: string, count: number): void;
   warning(sessionId: string, code: string, message: string): void;
@@ -70,6 +71,8 @@ export interface StageSessionStats {
   queue: { length: number; capacity: number; drops: number };
   pool: { size: number; outstanding: number; misses: number };
   frames: number;
+  /** When frame 0 was due, in ms since 1970; frame n was due n × 40 ms later. */
+  originWallMs: number;
   skippedFrames: number;
   fps: number;
   processingMs: Timing;

@@ -14,7 +14,7 @@ import type { Interrupted, SessionSpec, StageSessionStats, UtteranceSpec } from 
 import { SoundInput } from './sound-input.js';
 
 export interface StageSessionEvents {
-  started(utteranceId: string): void;
+  started(utteranceId: string, frame: number): void;
   ended(utteranceId: string, playedMs: number): void;
   viewersChanged(count: number): void;
   warning(code: string, message: string): void;
@@ -41,6 +41,8 @@ export class StageSession implements Closable {
   readonly #timecode: boolean;
   readonly #ahead: AudioChunk[] = [];
   readonly #events: StageSessionEvents;
+  readonly #originWallMs: number;
+  #frame = 0;
   #forceIdr = false;
   #closed = false;
 
@@ -50,7 +52,7 @@ export class StageSession implements Closable {
     this.#events = events;
     this.#timecode = options.debugTimecode;
     this.#sound = new SoundInput(maxQueueSize, {
-      started: (id) => events.started(id),
+      started: (id) => events.started(id, this.#frame),
       ended: (id, playedMs) => {
         this.#pictures.mouth.forget(id);
         events.ended(id, playedMs);
@@ -64,9 +66,9 @@ export class StageSession implements Closable {
     this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
     this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
     this.#loop = new FrameLoop({ onTick: (n, draw) => this.#tick(n, draw) });
-    const originWallMs = performance.timeOrigin + this.#loop.start();
+    this.#originWallMs = performance.timeOrigin + this.#loop.start();
     this.#hub = new StreamHub({
-      originWallMs,
+      originWallMs: this.#originWallMs,
       requestIdr: () => (this.#forceIdr = true),
       udpPort: options.mediaPort,
       bindAddress: options.bindAddress,
@@ -125,6 +127,7 @@ export class StageSession implements Closable {
       queue: { length, capacity, drops },
       pool: { size, outstanding, misses },
       frames: ticks,
+      originWallMs: this.#originWallMs,
       skippedFrames: skipped,
       fps,
       processingMs,
@@ -148,6 +151,7 @@ export class StageSession implements Closable {
 
   #tick(n: number, draw: boolean): void {
     if (this.#closed) return;
+    this.#frame = n;
     const chunk = this.#sound.next(this.#ahead);
     const fade = this.#sound.takeFade();
     this.#hub.sendAudio(this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES));

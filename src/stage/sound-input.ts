@@ -122,7 +122,7 @@ export class SoundInput implements Closable {
   /** Tells that a chunk from `next` was sent: the acknowledgement for a restart. */
   played(chunk: AudioChunk): void {
     const current = this.#current;
-    if (current?.spec.id === chunk.utteranceId) current.playedSamples = chunk.startSample + chunk.lengthSamples;
+    if (current?.spec.id === chunk.utteranceId) current.playedSamples += chunk.lengthSamples;
   }
 
   /** Ends the utterance now. What would have come next fades out over 8 ms: see `takeFade`. */

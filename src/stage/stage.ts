@@ -49,7 +49,7 @@ export class Stage {
     const baked = await this.#borrow(spec.bakedPath);
     const { id } = spec;
     const session = new StageSession(spec, this.#options, baked, this.#seed++, {
-      started: (utteranceId) => this.#events.utteranceStarted(id, utteranceId),
+      started: (utteranceId, frame) => this.#events.utteranceStarted(id, utteranceId, frame),
       ended: (utteranceId, playedMs) => this.#events.utteranceEnded(id, utteranceId, playedMs),
       viewersChanged: (count) => this.#events.viewersChanged(id, count),
       warning: (code, message) => this.#events.warning(id, code, message),

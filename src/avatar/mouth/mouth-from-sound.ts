@@ -8,8 +8,8 @@ import type { SpeechLevel } from './speech-level.js';
 /** Half the width of the window that smooths the guesses, in ms. */
 const SMOOTH_MS = 36;
 /** The guess of the lips being pressed counts from here on, and fully from there. */
-const PRESS_FROM = 0.35;
-const PRESS_FULL = 0.7;
+const PRESS_FROM = 0.14;
+const PRESS_FULL = 0.34;
 
 /**
  * Guesses the mouth from the sound alone. The shape of the spectrum against the speaker's own loudness says how far the

@@ -1,9 +1,9 @@
 import { HOPS, type SoundBlock } from './sound-blocks.js';
 
 /** Quieter than this (dB of full scale) is digital silence, which says nothing about a room's noise. */
-const DIGITAL_SILENCE_DB = -85;
+const DIGITAL_SILENCE_DB = -95;
 /** Nothing below this moves the mouth. */
-const INAUDIBLE_DB = -72;
+const INAUDIBLE_DB = -88;
 /** A sound that begins louder than this is taken for a voice before a pause has shown the room's noise. */
 const SURELY_VOICE_DB = -42;
 /** The noise is the quietest moment of the last 1.6 s, kept in 8 parts. */
@@ -11,6 +11,9 @@ const PARTS = 8;
 const PART_HOPS = 20;
 /** A voice stands out from the noise by this much. */
 const STANDS_OUT_DB = 7;
+/** A voice's strong moments stand out by more: what stays below the first is noise that wavers, above the second surely not. */
+const VOICE_FROM_DB = 13;
+const VOICE_SURE_DB = 19;
 /** The gate opens fully this much above its threshold. */
 const GATE_DB = 6;
 /** The mouth closes this far below the loudest of the voice. */
@@ -46,7 +49,7 @@ export class SpeechLevel {
       this.#smooth = Number.NaN;
       return;
     }
-    this.#smooth = Number.isNaN(this.#smooth) ? levelDb : this.#smooth + 0.4 * (levelDb - this.#smooth);
+    this.#smooth = Number.isNaN(this.#smooth) ? levelDb : this.#smooth + 0.25 * (levelDb - this.#smooth);
     if (this.#noise === Number.POSITIVE_INFINITY && levelDb > SURELY_VOICE_DB) this.#minima[PARTS - 1] = INAUDIBLE_DB;
     this.#minima[this.#part] = Math.min(this.#minima[this.#part]!, this.#smooth);
     this.#inPart += 1;
@@ -71,12 +74,17 @@ export class SpeechLevel {
   gate(levelDb: number): number {
     if (this.#reference === null) return 0;
     const above = levelDb - Math.max(this.#threshold(), this.#reference - RANGE_DB);
-    const x = Math.min(1, Math.max(0, above / GATE_DB));
-    return x * x * (3 - 2 * x);
+    const voice = this.#reference - Math.max(this.#noise, INAUDIBLE_DB) - VOICE_FROM_DB;
+    return smoothstep(above / GATE_DB) * smoothstep(voice / (VOICE_SURE_DB - VOICE_FROM_DB));
   }
 
   /** Loudness 0…1 against the voice's own range of 30 dB. */
   loudness(levelDb: number): number {
     return this.gate(levelDb) * Math.min(1, Math.max(0, (levelDb - this.referenceDb + 30) / 30));
   }
+}
+
+function smoothstep(value: number): number {
+  const x = Math.min(1, Math.max(0, value));
+  return x * x * (3 - 2 * x);
 }
