@@ -59,7 +59,7 @@ describe('a plan', () => {
 
   it('makes the first part of a long text short', () => {
     const { parts } = plan({ text: 'and so it goes on '.repeat(200) });
-    expect(parts[0]?.text.length).toBeLessThanOrEqual(90);
+    expect(parts[0]?.text.length).toBeLessThanOrEqual(100);
     for (const { text } of parts) expect(text.length).toBeLessThanOrEqual(240);
   });
 });

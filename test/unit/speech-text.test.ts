@@ -55,6 +55,15 @@ describe('cutClauses', () => {
     expect(second?.border).toBe('sentence');
   });
 
+  it('cuts a first piece at its first comma when it would take long', () => {
+    const sentence = 'Good evening everybody, welcome to the show, and thank you for coming here.';
+    expect(cutClauses(sentence, 100, 240).map(({ text }) => text)).toEqual([
+      'Good evening everybody,',
+      'welcome to the show, and thank you for coming here.',
+    ]);
+    expect(cutClauses('Well, this one is short enough.', 100, 240)).toHaveLength(1);
+  });
+
   it('does not cut a number at its comma', () => {
     const clauses = cutClauses(`${'word '.repeat(6)}1,234,567 ${'word '.repeat(20)}`.trim(), 45, 240);
     expect(clauses.some(({ text }) => text.includes('1,234,567'))).toBe(true);
@@ -63,7 +72,7 @@ describe('cutClauses', () => {
   it('cuts Chinese at its own comma, counting its letters three times', () => {
     const sentence = '今天天气很好，我们去公园玩吧，然后一起吃饭，晚上看电影，明天再去上班，后天休息。';
     const clauses = cutClauses(sentence, 45, 240);
-    expect(clauses[0]).toEqual({ text: '今天天气很好，我们去公园玩吧，', border: 'clause' });
+    expect(clauses[0]).toEqual({ text: '今天天气很好，', border: 'clause' });
     expect(clauses.map(({ text }) => text).join('')).toBe(sentence);
   });
 
