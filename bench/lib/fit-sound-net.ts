@@ -32,7 +32,7 @@ const SHAPES: Record<string, readonly [width: number, round: number, teeth: numb
 }; // prettier-ignore
 const PLAIN_SHAPE = [0, 0, 0.5] as const;
 /** How much an error counts: openness most, and of the rest what is seen most. */
-const OUTPUT_WEIGHTS = [1, 0.25, 0.25, 0.15, 0.15];
+const OUTPUT_WEIGHTS = [1, 0.25, 0.25, 0.15, 0.4];
 
 interface Samples {
   inputs: number[];

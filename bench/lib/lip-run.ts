@@ -5,6 +5,7 @@ import { MouthTracker } from '../../src/avatar/mouth/mouth-tracker.js';
 import { EspeakEngine } from '../../src/speech/espeak-engine.js';
 import { FliteEngine } from '../../src/speech/flite-engine.js';
 import { NATIVE_NAMES } from '../../src/speech/embedded-voices.js';
+import { newLoudness } from '../../src/speech/loudness.js';
 import { shapeSpeech } from '../../src/speech/shape.js';
 import { toChunks } from './fit-sound-net.js';
 import { BENCH_VOICES, SENTENCES } from './lip-sentences.js';
@@ -33,7 +34,7 @@ export async function renderSentences(): Promise<BenchSentence[]> {
   for (const { name, engine, language } of BENCH_VOICES) {
     const native = NATIVE_NAMES.get(engine === 'flite' ? name : `espeak-${name}`);
     if (native === undefined) throw new Error(`There is no voice ${name}.`);
-    const loudness = { energy: 0, windows: 0 };
+    const loudness = newLoudness();
     for (const text of SENTENCES[language].test) {
       const raw = plain[engine](name, text);
       const piece = shapeSpeech(product[engine].synthesise(native.name, text), 120, loudness);
