@@ -1,0 +1,60 @@
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BakeService } from '../../src/avatar/bake-service.js';
+import { loadBaked } from '../../src/avatar/baked.js';
+
+const SIZE = { width: 128, height: 128 };
+let cacheDir: string;
+let service: BakeService;
+
+beforeEach(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'dh-live-test-'));
+  service = new BakeService({ cacheDir, avatarsDirs: ['avatars'] });
+});
+afterEach(async () => {
+  await service.close();
+  await rm(cacheDir, { recursive: true, force: true });
+});
+
+describe('BakeService', () => {
+  it('bakes once for all who ask at the same time', async () => {
+    const totals: number[][] = [[], []];
+    const paths = await Promise.all(
+      totals.map((seen) => service.bake('robot', SIZE, (done, total) => void seen.push(done / total))),
+    );
+    expect(paths[0]).toBe(paths[1]);
+    expect(totals[0]).toEqual(totals[1]);
+    expect(totals[0]?.at(-1)).toBe(1);
+    expect(totals[0]).toHaveLength(37);
+    const baked = await loadBaked(paths[0] ?? '');
+    expect(baked).toMatchObject({ name: 'robot', pictureWidth: 128, pictureHeight: 128 });
+    const again: number[] = [];
+    expect(await service.bake('robot', SIZE, (done) => void again.push(done))).toBe(paths[0]);
+    expect(again).toEqual([]);
+  });
+
+  it('passes errors on with their codes and goes on', async () => {
+    await expect(service.bake('../robot', SIZE)).rejects.toMatchObject({ code: 'avatar_not_found' });
+    await expect(service.bake('robot', SIZE)).resolves.toContain(cacheDir);
+  });
+
+  it('keeps the result elsewhere while the cache cannot be written, until it is closed', async () => {
+    const file = join(cacheDir, 'file');
+    await writeFile(file, '');
+    const other = new BakeService({ cacheDir: file, avatarsDirs: ['avatars'] });
+    const path = await other.bake('robot', SIZE);
+    await expect(loadBaked(path)).resolves.toMatchObject({ name: 'robot' });
+    await other.close();
+    await expect(access(path)).rejects.toThrow();
+  });
+
+  it('fails what is under way when it is closed, and twice is harmless', async () => {
+    const run = expect(service.bake('robot', SIZE)).rejects.toMatchObject({ code: 'shutting_down' });
+    await service.close();
+    await service.close();
+    await run;
+    await expect(service.bake('robot', SIZE)).rejects.toMatchObject({ code: 'shutting_down' });
+  });
+});
