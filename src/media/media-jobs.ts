@@ -1,12 +1,6 @@
+import { FFmpegError } from 'node-av/lib';
 import { DhError } from '../errors.js';
-import {
-  reply,
-  PIECE_SAMPLES,
-  type MediaFunctions,
-  type OpenOptions,
-  type Piece,
-  type Reply,
-} from './media-protocol.js';
+import { PIECE_SAMPLES, type MediaFunctions, type OpenOptions, type Piece, type Reply } from './media-protocol.js';
 import { samplesOf, SoundFile, type SoundInfo } from './sound-file.js';
 
 /**
@@ -92,4 +86,20 @@ function nothingInside(file: SoundFile): DhError {
   const message =
     file.damagedPackets > 0 ? `the ${file.info.codec} sound is damaged from its start` : 'the sound track is empty';
   return new DhError('audio_invalid', message);
+}
+
+/** Turns what a function does into an answer. */
+async function reply<T>(run: () => Promise<T>): Promise<Reply<T>> {
+  try {
+    const value = await run();
+    return { value, rssBytes: process.memoryUsage.rss() };
+  } catch (error) {
+    return { error: explain(error).toJSON(), rssBytes: process.memoryUsage.rss() };
+  }
+}
+
+/** What FFmpeg itself reports here is the file's fault. */
+function explain(error: unknown): DhError {
+  if (!(error instanceof FFmpegError)) return DhError.from(error);
+  return new DhError('audio_invalid', `the sound cannot be decoded: ${error.message}`, { cause: error });
 }

@@ -1,4 +1,4 @@
-import { DhError, type ErrorJson } from '../errors.js';
+import type { ErrorJson } from '../errors.js';
 import type { SoundInfo } from './sound-file.js';
 
 /** Longest piece of sound in one answer: half a second at 48 kHz. */
@@ -27,14 +27,4 @@ export interface MediaFunctions {
   /** @returns At most `PIECE_SAMPLES` samples; nothing is decoded ahead of the next call. */
   read(job: number): Promise<Reply<Piece>>;
   close(job: number): Promise<Reply<null>>;
-}
-
-/** Turns what a function does into an answer. */
-export async function reply<T>(run: () => Promise<T>): Promise<Reply<T>> {
-  try {
-    const value = await run();
-    return { value, rssBytes: process.memoryUsage.rss() };
-  } catch (error) {
-    return { error: DhError.from(error).toJSON(), rssBytes: process.memoryUsage.rss() };
-  }
 }

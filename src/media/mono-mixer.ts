@@ -8,6 +8,7 @@ import {
   type AVSampleFormat,
 } from 'node-av/constants';
 import { FFmpegError, SoftwareResampleContext, type ChannelLayout, type Frame } from 'node-av/lib';
+import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Closable } from '../units.js';
 
 /** What speakers are meant when a file only says how many channels it has (as FFmpeg and WAVE_FORMAT_PCM have it). */
@@ -35,7 +36,10 @@ export class MonoMixer implements Closable {
   #mask = -1n;
   #out = new Int16Array(0);
 
-  /** @returns The sound of the frame as far as it is ready: a view that the next call overwrites. */
+  /**
+   * @returns The sound of the frame as far as it is ready: a view that the next call overwrites.
+   * @throws DhError `audio_unsupported` when there is no way to mix it.
+   */
   mix(frame: Frame): Int16Array {
     const layout = frame.channelLayout;
     let kept = 0;
@@ -106,7 +110,10 @@ export class MonoMixer implements Closable {
         ? { order: AV_CHANNEL_ORDER_NATIVE, nbChannels: layout.nbChannels, mask: usual }
         : layout;
     this.#swr = open(known, this.#format, this.#rateHz, false) ?? open(layout, this.#format, this.#rateHz, true);
-    if (this.#swr === null) throw new Error(`no way to mix ${layout.nbChannels} channels at ${this.#rateHz} Hz`);
+    if (this.#swr === null) {
+      const what = `${layout.nbChannels} channels at ${this.#rateHz} Hz`;
+      throw new DhError('audio_unsupported', `sound of ${what} is not supported`);
+    }
   }
 }
 

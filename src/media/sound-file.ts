@@ -138,7 +138,8 @@ export class SoundFile implements Closable {
 
   async #nextFrame(): Promise<boolean> {
     for (let drainErrors = 0; drainErrors < MAX_DRAIN_ERRORS;) {
-      const got = await this.#codec.receiveFrame(this.#frame);
+      // Fetched on the spot: the decoding was done in sendPacket, and every hop to a thread and back costs more.
+      const got = this.#codec.receiveFrameSync(this.#frame);
       if (got === AVERROR_EOF) return false;
       if (got >= 0) {
         if (this.#frame.nbSamples > 0 && this.#frame.sampleRate > 0) return true;

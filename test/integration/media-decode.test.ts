@@ -163,6 +163,7 @@ describe('files that are not as they should be', () => {
       ['zeros.mp3', Buffer.alloc(5_000), 'audio_invalid', /zeros/],
       ['picture.mp3', Buffer.from('\x89PNG\r\n\x1a\nxxxxxxxxxxxxxxxx', 'latin1'), 'audio_invalid', /PNG/],
       ['head.wav', wav(0, () => 0, { rateHz: 16_000 }).subarray(0, 20), 'audio_invalid', /damaged or cut off/],
+      ['many.wav', wav(10, () => 0, { rateHz: 16_000, channels: 200 }), 'audio_unsupported', /200 channels/],
       ['film.mp4', null, 'audio_unsupported', /no sound track/],
     ];
     for (const [name, data, code, message] of files) {
