@@ -8,7 +8,7 @@ import type { CheckedOffer, OfferedStream } from './sdp-offer.js';
 export interface PeerOptions {
   /** The one UDP port of the process; all peer connections share it. */
   udpPort: number;
-  /** An address of this machine, or `0.0.0.0`. */
+  /** An address of this machine, `0.0.0.0` or `::`. */
   bindAddress: string;
   ssrc: Record<MediaKind, number>;
   cname: string;

@@ -4,7 +4,7 @@ import type { CheckedOffer } from './sdp-offer.js';
 
 /** Which addresses the answer shows. */
 export interface AnswerAddresses {
-  /** The address that the UDP port is bound to; `0.0.0.0` is all of IPv4. */
+  /** The address that the UDP port is bound to; `0.0.0.0` is all of IPv4, `::` all there are. */
   bindAddress: string;
   /** Shown instead of the machine's own addresses (behind NAT or a load balancer); IPv4 or IPv6, no name. */
   publicIp?: string;
@@ -36,15 +36,16 @@ export function rewriteAnswer(sdp: string, offer: CheckedOffer, addresses: Answe
 }
 
 /**
- * The host candidates over IPv4 UDP that lie on the bound address. A port that is bound to all addresses is reachable
- * from the same machine as well, also when it has no network or is a container with a published port.
+ * The host candidates over UDP that lie on the bound address. A port that is bound to all addresses is reachable from
+ * the same machine as well, also when it has no network or is a container with a published port.
  */
 function reachable(own: Candidate[], bindAddress: string): Candidate[] {
+  const any = bindAddress === '0.0.0.0' || bindAddress === '::';
   const hosts = own.filter(({ ip, type, transport }) => {
     if (type !== 'host' || transport.toUpperCase() !== 'UDP') return false;
-    return bindAddress === '0.0.0.0' ? isIPv4(ip) : ip === bindAddress;
+    return any ? bindAddress === '::' || isIPv4(ip) : ip === bindAddress;
   });
-  if (bindAddress !== '0.0.0.0' || hosts.some(({ ip }) => ip.startsWith('127.'))) return hosts;
+  if (!any || hosts.some(({ ip }) => ip.startsWith('127.'))) return hosts;
   const loopback = relabel(own[0], '127.0.0.1');
   return loopback === null
     ? hosts

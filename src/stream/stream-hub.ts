@@ -28,7 +28,7 @@ export interface StreamHubOptions {
   requestIdr: () => void;
   /** The UDP port of the process, shared by all its hubs. */
   udpPort: number;
-  /** Address of this machine that the port is bound to; `0.0.0.0` is all of IPv4. Default `127.0.0.1`. */
+  /** Address of this machine that the port is bound to; `0.0.0.0` is all of IPv4, `::` all. Default `127.0.0.1`. */
   bindAddress?: string;
   /** Address shown to viewers in place of the machine's own. */
   publicIp?: string;

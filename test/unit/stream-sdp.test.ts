@@ -167,6 +167,8 @@ describe('rewriteAnswer', () => {
   it('shows IPv4 and the machine itself when bound to all', () => {
     const sdp = rewriteAnswer(library(['fd00::2', '10.0.0.2']), checked, { bindAddress: '0.0.0.0' });
     expect(shown(sdp)).toEqual(['10.0.0.2:8189', '127.0.0.1:8189']);
+    const both = rewriteAnswer(library(['fd00::2', '10.0.0.2']), checked, { bindAddress: '::' });
+    expect(shown(both)).toEqual(['fd00::2:8189', '10.0.0.2:8189', '127.0.0.1:8189']);
   });
 
   it('shows the public address instead', () => {
