@@ -140,6 +140,7 @@ export class FrameLoop implements Closable {
   }
 
   #waitForNext(): void {
+    if (this.#state !== 'waiting') return; // closed from inside the tick
     this.#wait(Math.max(0, Math.floor(this.dueMs(this.#next) - this.#clock())));
   }
 
@@ -177,7 +178,7 @@ export class FrameLoop implements Closable {
       this.#fail(error);
     }
     this.#ended(draw, begin);
-    if (this.#state === 'waiting') this.#waitForNext();
+    this.#waitForNext();
   }
 
   #ended(draw: boolean, begin: number): void {
