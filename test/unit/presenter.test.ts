@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { presenter } from '../../src/avatar/presenter/index.js';
-import { REGIONS, type Rect, type RegionName, type RgbPicture } from '../../src/avatar/source.js';
+import {
+  REGIONS,
+  type Rect,
+  type RegionKeys,
+  type RegionName,
+  type RegionSpec,
+  type RgbPicture,
+} from '../../src/avatar/source.js';
 import { neutralFace, neutralMouth, type MouthPose } from '../../src/units.js';
 
 const SIZE = 300;
@@ -8,7 +15,11 @@ const VIEW = presenter.view(1);
 const SCALE = SIZE / VIEW.width;
 const SLOW_MS = 120_000;
 
-const specOf = (region: RegionName) => presenter.regions[region]!;
+function specOf<R extends RegionName>(region: R): RegionSpec<RegionKeys[R]> {
+  const spec = presenter.regions[region] as RegionSpec<RegionKeys[R]> | undefined;
+  if (!spec) throw new Error(`the presenter has no ${region}`);
+  return spec;
+}
 
 function pixelsOf({ x, y, width, height }: Rect): Rect {
   const [left, top] = [Math.floor((x - VIEW.x) * SCALE), Math.floor((y - VIEW.y) * SCALE)];

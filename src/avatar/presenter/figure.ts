@@ -90,8 +90,8 @@ const NECKLINE = spline(points('-104,252 -82,284 -48,309 0,320 48,309 82,284 104
 // The right front, from the neck to the button; the left one is its mirror image.
 const ROLL = points('86,236 99,274 96,322 78,394 48,476 8,566');
 const LAPEL_EDGE = points('152,318 170,326 168,344 154,400 120,468 70,528 8,570');
-const COLLAR_IN = points('56,214 74,234 90,258 99,288 100,306');
-const COLLAR_OUT = points('142,304 147,292 138,270 120,250 96,234 70,212');
+const COLLAR_IN = points('56,207 61,222 74,238 90,260 98,284 99,300');
+const COLLAR_OUT = points('139,313 147,296 138,272 120,250 99,230 82,213 68,204 56,207');
 
 const torsoPath = (): string => polygon(mirrored(spline(SHOULDER, 8)));
 
@@ -114,7 +114,6 @@ ${line(curve(outer), '#05090f', 1.6, 0.7, 0.7)}${line(curve(outer.map(([x, y]): 
 <path d="${collar}" fill="#02060a" fill-opacity=".5" transform="translate(${s * 3} 5)" ${blur(4)}/>
 <path d="${collar}" fill="url(#cloth-collar-${side})"/>
 ${line(curve(f(spline(COLLAR_OUT, 6))), '#a9bccf', 1.3, s < 0 ? 0.42 : 0.22, 0.7)}
-${line(curve(f(points('100,304 121,303 142,303'))), '#04080d', 1.6, 0.7, 0.7)}
 ${line(curve(f(points('99,301 126,309 152,318'))), '#04080d', 1.6, 0.75, 0.7)}`;
 }
 
@@ -142,7 +141,7 @@ export function bodySvg(): string {
     line(curve(path), colour, w, a, soft) + line(curve(path.map(([x, y]): Point => [-x, y])), colour, w, a, soft);
   const rim = spline(SHOULDER.slice(3), 4);
   return `<g id="body"><clipPath id="body-clip"><path d="${torso}"/></clipPath>
-<path d="M-74 246Q-72 224-60 214H60Q72 224 74 246Z" fill="#0b121c"/><path d="${torso}" fill="#0d141f"/>
+<path d="M-76 246Q-76 214-58 204H58Q76 214 76 246Z" fill="#0b121c"/><path d="${torso}" fill="#0d141f"/>
 <g clip-path="url(#body-clip)"><g ${blur(3)}>${bands(blazerTones(), BLAZER)}</g>
 ${both(sleeve, '#03070c', 1.6, 0.5, 0.7)}${both(
     sleeve.map(([x, y]): Point => [x - 2.4, y]),
