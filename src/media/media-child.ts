@@ -42,7 +42,7 @@ export class MediaChild implements Closable {
         );
         resolve();
       });
-      child.once('error', (error) => {
+      child.on('error', (error) => {
         this.#end(new ChildLost(`the media process could not be started: ${error.message}`));
         if (child.pid === undefined) resolve();
       });

@@ -19,7 +19,10 @@ export interface MediaClientOptions {
 }
 
 export interface JobOptions {
-  /** Time that the file may cost in all, not counting the time that the caller takes between pieces. Default 30 s. */
+  /**
+   * Time that the file may cost in all, not counting the time that the caller takes between pieces. Default 30 s, and
+   * when decoding a tenth of `maxDurationS` more. A single piece may take 10 s, opening 20 s.
+   */
   timeoutMs?: number;
   /** When it aborts, the call fails with its reason. */
   signal?: AbortSignal | undefined;
@@ -40,7 +43,11 @@ export interface MediaStats {
 }
 
 const DEFAULT_TIMEOUT = 30_000;
+const DEFAULT_MAX_DURATION_S = 600;
 const CLOSE_TIMEOUT = 5_000;
+/** While a call hangs, all other files wait: they must not wait for the whole of the time that a long file may take. */
+const READ_TIMEOUT = 10_000;
+const OPEN_TIMEOUT = 20_000;
 
 interface Job {
   id: number;
@@ -119,7 +126,9 @@ export class MediaClient implements Closable {
    * `shutting_down`; the reason of the signal.
    */
   async *decode(path: string, options: DecodeOptions = {}): AsyncGenerator<Int16Array, void, undefined> {
-    const job = await this.#begin(path, options);
+    const { maxDurationS = DEFAULT_MAX_DURATION_S } = options;
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT + maxDurationS * 100;
+    const job = await this.#begin(path, { ...options, maxDurationS, timeoutMs });
     try {
       for (;;) {
         const { samples, last } = await this.#call(job, (child) => this.#read(job, child));
@@ -158,7 +167,7 @@ export class MediaClient implements Closable {
     return {
       id: this.#nextId++,
       path,
-      maxDurationS: options.maxDurationS ?? 600,
+      maxDurationS: options.maxDurationS ?? DEFAULT_MAX_DURATION_S,
       timeoutMs,
       signal: options.signal,
       child: null,
@@ -195,20 +204,20 @@ export class MediaClient implements Closable {
 
   async #open(job: Job, child: MediaChild): Promise<SoundInfo> {
     const options = { maxDurationS: job.maxDurationS, skipSamples: job.deliveredSamples };
-    const info = await this.#timed(job, (left) => child.call('open', [job.id, job.path, options], left));
+    const info = await this.#timed(job, OPEN_TIMEOUT, (left) => child.call('open', [job.id, job.path, options], left));
     job.child = child;
     return info as SoundInfo;
   }
 
   async #read(job: Job, child: MediaChild): Promise<Piece> {
     if (job.child !== child) await this.#open(job, child);
-    return (await this.#timed(job, (left) => child.call('read', [job.id], left))) as Piece;
+    return (await this.#timed(job, READ_TIMEOUT, (left) => child.call('read', [job.id], left))) as Piece;
   }
 
-  async #timed<T>(job: Job, run: (leftMs: number) => Promise<T>): Promise<T> {
+  async #timed<T>(job: Job, mostMs: number, run: (leftMs: number) => Promise<T>): Promise<T> {
     const begin = this.#clock();
     try {
-      return await run(Math.max(1, job.timeoutMs - job.usedMs));
+      return await run(Math.max(1, Math.min(mostMs, job.timeoutMs - job.usedMs)));
     } finally {
       job.usedMs += this.#clock() - begin;
     }

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import {
   AV_CHANNEL_LAYOUT_MONO,
   AV_CHANNEL_LAYOUT_STEREO,
@@ -183,8 +182,4 @@ function encode(path: string, codec: Codec, configure: (context: CodecContext) =
   context.freeContext();
   output.closeOutputSync();
   output.freeContext();
-}
-
-export async function writeAll(files: Record<string, Buffer | string>): Promise<void> {
-  await Promise.all(Object.entries(files).map(([path, data]) => writeFile(path, data)));
 }
