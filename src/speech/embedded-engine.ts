@@ -16,7 +16,7 @@ export interface EmbeddedVoiceOptions {
   threads?: number;
   /** Ids of the voices that `ready` loads; default: one of each engine. */
   warmVoices?: readonly string[];
-  /** After so long a synthesis counts as hung, and its thread is replaced. */
+  /** After so long (default 15 s) the synthesis of one part counts as hung, and its thread is replaced. */
   timeLimitMs?: number;
   /** Another worker than the compiled `voice-worker.js`. */
   workerFile?: string;
@@ -40,7 +40,7 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
 
   constructor(options: EmbeddedVoiceOptions = {}) {
     const threads = options.threads ?? 1;
-    this.#timeLimitMs = options.timeLimitMs ?? 10_000;
+    this.#timeLimitMs = options.timeLimitMs ?? 15_000;
     this.#warmVoices = options.warmVoices ?? ['slt', 'espeak-en-us'];
     this.#slots = new Slots(threads);
     this.#pool = new Piscina<VoiceJob, VoiceJobResult>({
@@ -65,7 +65,8 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
 
   async *speak(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechPiece> {
     const result = await this.#run(request, signal);
-    if (result !== undefined) yield result.piece;
+    // A voice that can read nothing of the text makes no sound.
+    if (result !== undefined && result.piece.pcm.length > 0) yield result.piece;
   }
 
   async close(): Promise<void> {

@@ -34,6 +34,7 @@ export function asciiText(text: string): string {
     .replace(/€/g, ' euro ')
     .replace(/£/g, ' pound ')
     .normalize('NFKD')
+    .replace(/\u2044/g, '/')
     .replace(/[^\x20-\x7e]/g, '');
 }
 

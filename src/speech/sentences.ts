@@ -10,7 +10,7 @@ const ABBREVIATION =
 /** German and Scandinavian ordinals: "am 3. Mai". */
 const ORDINAL = /(?:^|\s)\d{1,2}\.\s*$/u;
 const MONTH = /^(?:jan|feb|mär|mar|apr|mai|maj|jun|jul|aug|sep|okt|nov|dez|dec|jahrhundert|century|\p{Ll})/iu;
-/** Wide letters are syllables or words: they count three times. */
+/** Syllables or words of one letter. */
 const WIDE = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}]/u;
 /** A comma between digits is none; the full-width marks of Chinese and Japanese need no space after them. */
 const CLAUSE_END =
@@ -59,8 +59,16 @@ function joinUnspeakable(pieces: readonly string[]): string[] {
 /** How long a text takes to say, roughly in letters of an alphabet. */
 export function spokenLength(text: string): number {
   let length = 0;
-  for (const letter of text) length += WIDE.test(letter) ? 3 : 1;
+  for (const letter of text) length += weightOf(letter);
   return length;
+}
+
+/** Letters that it takes to say one: digits and signs become words, capitals may be spelled. */
+function weightOf(letter: string): number {
+  if (/[a-z ]/.test(letter)) return 1;
+  if (/[\p{N}\p{S}#%&@*]/u.test(letter)) return 4;
+  if (WIDE.test(letter)) return 3;
+  return /\p{Lu}/u.test(letter) ? 2 : 1;
 }
 
 /**
@@ -127,7 +135,7 @@ function indexAt(text: string, limit: number): number {
   let length = 0;
   let index = 0;
   for (const letter of text) {
-    length += WIDE.test(letter) ? 3 : 1;
+    length += weightOf(letter);
     if (length > limit) return Math.max(index, 1);
     index += letter.length;
   }
