@@ -41,11 +41,18 @@ export const i32 = {
 export const i16x8 = {
   /** Eight bytes of memory, widened. */
   loadBytes: (address: Code, offset = 0): Code => [...address, ...simd(0x02), 0, ...unsigned(offset)],
+  /** Two bytes of memory in all lanes. */
+  loadSplat: (address: Code, offset = 0): Code => [...address, ...simd(0x08), 1, ...unsigned(offset)],
+  /** Lanes `from` … `from + 7` of the sixteen lanes of a and b. */
+  window: (a: Code, b: Code, from: number): Code => [
+    ...a,
+    ...b,
+    ...simd(0x0d),
+    ...Array.from({ length: 16 }, (_, i) => 2 * from + i),
+  ],
   splat: unary(simd(0x10)),
-  shl: binary(simd(0x8b)),
-  shrU: binary(simd(0x8d)),
+  shrS: binary(simd(0x8c)),
   add: binary(simd(0x8e)),
-  sub: binary(simd(0x91)),
   mul: binary(simd(0x95)),
   /** (a · b + 2^14) >> 15, signed. */
   mulQ15: binary(simd(0x82)),

@@ -1,7 +1,7 @@
 import type { I420Frame } from '../../units.js';
 import { basePlanes } from '../baked.js';
 import { CELL, type MotionField } from './field.js';
-import { type Kernels, loadKernels } from './kernels.js';
+import { type Kernels, loadKernels, TABLE_BYTES, weightTable } from './kernels.js';
 import { wasm } from './wasm.js';
 
 const PAGE_BYTES = 65_536;
@@ -27,6 +27,7 @@ export class Warp {
   readonly #kernels: Kernels;
   readonly #address: { y: number; u: number; v: number; bandY: number; bandU: number; bandV: number };
   readonly #nodes: { dx: number; dy: number; rowDx: number; rowDy: number; rowBytes: number };
+  readonly #table: number;
   readonly #nodeDx: Int32Array;
   readonly #nodeDy: Int32Array;
   readonly #still: { y: Uint8Array[]; u: Uint8Array[]; v: Uint8Array[] };
@@ -62,10 +63,12 @@ export class Warp {
       rowDy: reserve(rowBytes + 16),
       rowBytes,
     };
+    this.#table = reserve(TABLE_BYTES);
     const pages = Math.ceil(end / PAGE_BYTES);
     const memory = new wasm.Memory({ initial: pages, maximum: pages });
     this.bytes = pages * PAGE_BYTES;
     this.#kernels = loadKernels(memory);
+    new Int16Array(memory.buffer, this.#table, TABLE_BYTES / 2).set(weightTable());
     this.#nodeDx = new Int32Array(memory.buffer, this.#nodes.dx, field.dx.length);
     this.#nodeDy = new Int32Array(memory.buffer, this.#nodes.dy, field.dy.length);
     const at = this.#address;
@@ -134,7 +137,7 @@ export class Warp {
       const line = row * CELL + j;
       if (first < last) {
         this.#interpolate(row, 2 * j);
-        this.#kernels.luma(y, strideY, line << 16, bandY + j * stride, rowDx, rowDy, first, last);
+        this.#kernels.luma(y, strideY, line << 16, bandY + j * stride, rowDx, rowDy, first, last, this.#table);
       }
       writeRow(this.#rows.y[line] as RowViews, out.y, line * out.strideY);
     }
@@ -144,7 +147,19 @@ export class Warp {
         // A chroma sample lies between two rows of luma.
         this.#interpolate(row, 4 * j + 1);
         const to = (j * stride) / 2;
-        this.#kernels.chroma(u, strideUV, line << 16, bandU + to, rowDx, rowDy, first, last, v, bandV + to);
+        this.#kernels.chroma(
+          u,
+          strideUV,
+          line << 16,
+          bandU + to,
+          rowDx,
+          rowDy,
+          first,
+          last,
+          this.#table,
+          v,
+          bandV + to,
+        );
       }
       writeRow(this.#rows.u[line] as RowViews, out.u, line * out.strideUV);
       writeRow(this.#rows.v[line] as RowViews, out.v, line * out.strideUV);
