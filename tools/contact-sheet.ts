@@ -90,7 +90,12 @@ async function sheetOf(avatar: AvatarSource, size: number): Promise<Buffer> {
       const [left, top] = [i * crop.width, j * row];
       const text = `<svg xmlns="http://www.w3.org/2000/svg" width="${crop.width}" height="${LABEL_PX}"><text x="4" y="12" font-family="sans-serif" font-size="11" fill="#ddd">${label}</text></svg>`;
       return [
-        { input: picture.data, raw: { width: crop.width, height: crop.height, channels: 3 as const }, left, top },
+        {
+          input: Buffer.from(picture.data),
+          raw: { width: crop.width, height: crop.height, channels: 3 as const },
+          left,
+          top,
+        },
         { input: Buffer.from(text), left, top: top + crop.height },
       ];
     }),

@@ -16,7 +16,7 @@ const SCALE = SIZE / VIEW.width;
 const SLOW_MS = 120_000;
 
 function specOf<R extends RegionName>(region: R): RegionSpec<RegionKeys[R]> {
-  const spec = presenter.regions[region] as RegionSpec<RegionKeys[R]> | undefined;
+  const spec = presenter.regions[region];
   if (!spec) throw new Error(`the presenter has no ${region}`);
   return spec;
 }
