@@ -5,7 +5,7 @@ import { DhError } from '../errors.js';
 export const SDP_LIMITS = { bytes: 32 * 1024, lines: 500, lineBytes: 1024, media: 8 } as const;
 
 /** One m-line of the offer, in its place. */
-export interface OfferedMedia {
+interface OfferedMedia {
   /** `audio`, `video`, `application`, … */
   type: string;
   protocol: string;

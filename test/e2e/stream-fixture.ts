@@ -17,7 +17,7 @@ export interface TestSession {
   close(): void;
 }
 
-export const wallNow = (): number => performance.timeOrigin + performance.now();
+const wallNow = (): number => performance.timeOrigin + performance.now();
 
 /** Starts the 25 fps loop of a session; `udpPort` may be shared. */
 export function startSession(

@@ -4,7 +4,7 @@ import { VideoEncoder } from '../../src/stream/encoders/video-encoder.js';
 import { CHUNK_SAMPLES, SAMPLE_RATE, type AccessUnit, type OpusPacket } from '../../src/units.js';
 
 /** Blocks that carry the frame number, most significant bit left. */
-export const TIMECODE_BITS = 16;
+const TIMECODE_BITS = 16;
 
 /**
  * A test picture and a test tone, encoded as the server does: the upper half of the picture shows the frame number as
