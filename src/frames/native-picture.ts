@@ -23,6 +23,13 @@ const NEUTRAL_CHROMA = 128;
  * Starts black. Throws RangeError for a size that is odd or not positive.
  */
 export class NativePicture implements I420Frame, Closable {
+  static #allocated = 0;
+
+  /** How many pictures this process has ever allocated: a session that runs leaves it as it is. */
+  static get allocated(): number {
+    return NativePicture.#allocated;
+  }
+
   readonly width: number;
   readonly height: number;
   readonly strideY: number;
@@ -52,6 +59,7 @@ export class NativePicture implements I420Frame, Closable {
     this.#frame.colorPrimaries = AVCOL_PRI_BT709;
     this.#frame.colorTrc = AVCOL_TRC_BT709;
     this.#frame.chromaLocation = AVCHROMA_LOC_LEFT;
+    NativePicture.#allocated += 1;
     const [y, u, v] = this.#frame.data ?? [];
     const [strideY = 0, strideUV = 0] = this.#frame.linesize;
     if (y === undefined || u === undefined || v === undefined) throw new Error('frame without planes');
