@@ -127,6 +127,7 @@ export class Control {
       Promise.all([
         this.#supervisor.close(SHUTDOWN_LIMIT / 3),
         this.#speech.close(),
+        this.#uploads.close(),
         this.#media.close(),
         this.#bakes.close(),
         this.#app?.close(),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { EventLog, startServer, tone, until, wav, type Json, type TestServer } from '../helpers/server.js';
+import { EventLog, startServer, tone, until, wav, type Json, type TestServer } from '../support/server.js';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { EventLog, startServer, until, type Json, type TestServer } from '../helpers/server.js';
+import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
 
 const running: TestServer[] = [];
 async function start(env: Record<string, string> = {}): Promise<TestServer> {
