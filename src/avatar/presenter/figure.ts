@@ -82,7 +82,7 @@ const lit = (height: (x: number, y: number) => number, ambient: number, box: Box
     ] as const;
     return levels(g, light(g, { lights, ambient, occlusion: [{ sigma: 10, strength: 0.05, open: 0.3 }] }), 40);
   });
-const blazerTones = lit(blazerHeight, 0.1, { x0: -352, y0: 216, x1: 352, y1: END, step: 4 });
+const blazerTones = lit(blazerHeight, 0.1, { x0: -355, y0: 215, x1: 355, y1: END, step: 5 });
 const knitTones = lit(knitHeight, 0.2, { x0: -140, y0: 250, x1: 140, y1: 600, step: 4 });
 
 const NECKLINE = spline(points('-104,252 -82,284 -48,309 0,320 48,309 82,284 104,252'), 8);

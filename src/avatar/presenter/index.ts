@@ -11,7 +11,7 @@ import { draw, opaque } from './raster.js';
 import { viewOf } from './view.js';
 
 /** Goes up when figure, hair, face or backdrop change: the hash below sees only poses, mouth and eyes. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Reach of the blurs at the end of the picture, in canvas units. */
 const BASE_MARGIN = 24;
