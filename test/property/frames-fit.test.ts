@@ -105,7 +105,7 @@ test('time code: the reader works from its source text alone, on RGBA', () => {
   drawTimeCode(picture, 123_456);
   const rgba = new Uint8ClampedArray(640 * 360 * 4);
   picture.y.forEach((value, i) => rgba.fill((value - 16) * 1.16, i * 4, i * 4 + 3));
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- as a page does
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- as a page does
   const read: unknown = new Function(`return (${readTimeCode.toString()})`)()(rgba, 640, 360);
   expect(read).toBe(123_456);
 });

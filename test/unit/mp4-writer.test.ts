@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -87,6 +88,17 @@ test('an aborted file leaves nothing', async () => {
   expect(() => {
     writer.writePicture(picture, 1);
   }).toThrow(RangeError);
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk says so and leaves nothing', async () => {
+  await symlink('/dev/full', join(folder, `.out.mp4.${process.pid}.part`));
+  const writer = await Mp4Writer.open({ path: join(folder, 'out.mp4'), video });
+  await expect(async () => {
+    for (let n = 0; n < 5; n++) writer.writePicture(picture, n);
+    await writer.finish();
+  }).rejects.toThrow(/cannot write .*out\.mp4: No space left/);
+  await writer.abort();
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test('a file without a picture is refused', async () => {
