@@ -91,6 +91,9 @@ export class OpusEncoder implements Closable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // FFmpeg writes a warning to stderr when the look-ahead is left in the encoder.
+    this.#context.sendFrameSync(null);
+    while (this.#context.receivePacketSync(this.#packet) >= 0) this.#packet.unref();
     this.#context.freeContext();
     this.#frame.free();
     this.#packet.free();
