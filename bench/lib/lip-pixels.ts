@@ -1,12 +1,12 @@
-/** Reads openness from drawn pictures: how high the gap between the lips is in the middle of the mouth. */
+/** Reads openness from drawn pictures: how much of the dark inside of the mouth is seen. */
 import { bakeAvatar } from '../../src/avatar/bake.js';
 import { createEngine, type AvatarEngine } from '../../src/avatar/engine.js';
 import { presenter } from '../../src/avatar/presenter/index.js';
 import { neutralFace, type FacePose, type I420Frame, type MouthPose } from '../../src/units.js';
 
-/** The window in the mouth's rectangle where a gap can be, in shares of its sides. */
-const WINDOW = { left: 0.43, right: 0.57, top: 0.22, bottom: 0.5 };
-/** Openness of the still pictures that the height of the gap is calibrated with. */
+/** The window in the mouth's rectangle where the inside can be, in shares of its sides. */
+const WINDOW = { left: 0.2, right: 0.8, top: 0.204, bottom: 0.5 };
+/** Still pictures, from shut to open, that the area is calibrated with. */
 const STEPS = 41;
 
 /** Draws poses of the built-in presenter and measures them. Head, eyes and brows are at rest. */
@@ -14,8 +14,9 @@ export class LipPixels {
   readonly #engine: AvatarEngine;
   readonly #out: I420Frame;
   readonly #face: FacePose = neutralFace();
+  /** In chroma pixels. */
   readonly #window: { left: number; right: number; top: number; bottom: number };
-  /** Gap of a still mouth by openness, rising. */
+  /** Area of a still mouth by openness, rising. */
   readonly #scale: number[] = [];
 
   private constructor(engine: AvatarEngine, mouth: { x: number; y: number; width: number; height: number }) {
@@ -31,14 +32,14 @@ export class LipPixels {
       strideUV: width / 2,
     };
     this.#window = {
-      left: Math.round(mouth.x + WINDOW.left * mouth.width),
-      right: Math.round(mouth.x + WINDOW.right * mouth.width),
-      top: Math.round(mouth.y + WINDOW.top * mouth.height),
-      bottom: Math.round(mouth.y + WINDOW.bottom * mouth.height),
+      left: Math.round((mouth.x + WINDOW.left * mouth.width) / 2),
+      right: Math.round((mouth.x + WINDOW.right * mouth.width) / 2),
+      top: Math.round((mouth.y + WINDOW.top * mouth.height) / 2),
+      bottom: Math.round((mouth.y + WINDOW.bottom * mouth.height) / 2),
     };
     for (let step = 0; step < STEPS; step++) {
-      const gap = this.#gap({ ...neutralFace().mouth, open: step / (STEPS - 1) });
-      this.#scale.push(Math.max(gap, (this.#scale.at(-1) ?? 0) + 1e-6));
+      const area = this.#dark({ ...neutralFace().mouth, open: step / (STEPS - 1) });
+      this.#scale.push(Math.max(area, (this.#scale.at(-1) ?? 0) + 1e-6));
     }
   }
 
@@ -52,25 +53,29 @@ export class LipPixels {
 
   /** Openness 0…1 as it is seen in the picture of a pose. */
   measure(pose: MouthPose): number {
-    const gap = this.#gap(pose);
+    const area = this.#dark(pose);
     const scale = this.#scale;
-    if (gap <= scale[0]!) return 0;
-    const above = scale.findIndex((value) => value >= gap);
+    if (area <= scale[0]!) return 0;
+    const above = scale.findIndex((value) => value >= area);
     if (above < 0) return 1;
     const low = scale[above - 1]!;
-    return (above - 1 + (gap - low) / (scale[above]! - low)) / (STEPS - 1);
+    return (above - 1 + (area - low) / (scale[above]! - low)) / (STEPS - 1);
   }
 
-  /** Pixels in the window that are dark as the inside of a mouth, or bright as teeth, each softly. */
-  #gap(pose: MouthPose): number {
+  /**
+   * Area of the dark inside of the mouth in the window. It is less red than skin and lips (Cr below 149; skin has 148 to
+   * 156, lips 157 to 165) and dark, which teeth are not; both softly, so that a part of a pixel counts as a part.
+   */
+  #dark(pose: MouthPose): number {
     Object.assign(this.#face.mouth, pose);
     this.#engine.draw(this.#face, this.#out, 0);
+    const { y: luma, v: red, strideY, strideUV } = this.#out;
     const { left, right, top, bottom } = this.#window;
     let sum = 0;
     for (let y = top; y < bottom; y++) {
       for (let x = left; x < right; x++) {
-        const luma = this.#out.y[y * this.#out.strideY + x]!;
-        sum += Math.min(1, Math.max(0, (95 - luma) / 60)) + Math.min(1, Math.max(0, (luma - 182) / 25));
+        const inside = Math.min(1, Math.max(0, (149 - red[y * strideUV + x]!) / 9));
+        if (inside > 0) sum += inside * Math.min(1, Math.max(0, (100 - luma[2 * y * strideY + 2 * x]!) / 50));
       }
     }
     return sum;

@@ -26,8 +26,8 @@ export interface LipRun {
   poses: MouthPose[];
 }
 
-/** All test sentences of a voice: the product's sound and cues, and the phonemes of the same sound. */
-export async function renderSentences(): Promise<BenchSentence[]> {
+/** All sentences of a set in every voice: the product's sound and cues, and the phonemes of the same sound. */
+export async function renderSentences(set: 'test' | 'tune' = 'test'): Promise<BenchSentence[]> {
   const product = { espeak: await EspeakEngine.load(), flite: await FliteEngine.load() };
   const plain = { espeak: await openEspeak(), flite: await openFlite() };
   const sentences: BenchSentence[] = [];
@@ -35,7 +35,7 @@ export async function renderSentences(): Promise<BenchSentence[]> {
     const native = NATIVE_NAMES.get(engine === 'flite' ? name : `espeak-${name}`);
     if (native === undefined) throw new Error(`There is no voice ${name}.`);
     const loudness = newLoudness();
-    for (const text of SENTENCES[language].test) {
+    for (const text of SENTENCES[language][set]) {
       const raw = plain[engine](name, text);
       const piece = shapeSpeech(product[engine].synthesise(native.name, text), 120, loudness);
       const cutMs = offsetMs(raw, piece);

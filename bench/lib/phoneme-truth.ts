@@ -177,11 +177,13 @@ export function lipClosures(phones: readonly Phone[]): { ipa: string; startMs: n
 export function truthOpenness(phones: readonly Phone[], lengthMs: number): Float64Array {
   const length = Math.ceil(lengthMs);
   const steps = new Float64Array(length).fill(Number.NaN);
+  const shortPauses: Phone[] = [];
   for (const { ipa, startMs, endMs } of phones) {
     const from = Math.round(startMs);
     const to = Math.min(length, Math.round(endMs));
     if (ipa === '') {
       if (endMs - startMs >= SHORT_PAUSE_MS || to >= length || from === 0) steps.fill(0, from, to);
+      else shortPauses.push({ ipa, startMs, endMs });
       continue;
     }
     const letters = [...ipa].filter((letter) => OPENNESS[letter] !== undefined);
@@ -191,7 +193,7 @@ export function truthOpenness(phones: readonly Phone[], lengthMs: number): Float
       steps.fill(OPENNESS[letter] ?? 0, a, b);
     });
   }
-  fillGaps(steps);
+  fillGaps(steps, shortPauses);
   const smooth = jawSmooth(steps);
   for (const { startMs, endMs } of lipClosures(phones)) {
     for (let t = Math.max(0, Math.ceil(startMs) - LIPS_MS); t < Math.min(length, endMs + LIPS_MS); t++) {
@@ -202,13 +204,17 @@ export function truthOpenness(phones: readonly Phone[], lengthMs: number): Float
   return smooth;
 }
 
-/** h, glottal stops and short pauses have no mouth of their own: they take what follows, or else what came before. */
-function fillGaps(steps: Float64Array): void {
+/** h has no mouth of its own and takes what follows; a short pause is half of what came before, half of what follows. */
+function fillGaps(steps: Float64Array, pauses: readonly Phone[]): void {
   let next = 0;
   for (let i = steps.length - 1; i >= 0; i--) {
     const value = steps[i] ?? 0;
     if (Number.isNaN(value)) steps[i] = next;
     else next = value;
+  }
+  for (const { startMs, endMs } of pauses) {
+    const from = Math.round(startMs);
+    steps.fill(steps[from - 1] ?? 0, from, Math.min(steps.length, Math.round((startMs + endMs) / 2)));
   }
 }
 

@@ -2,7 +2,7 @@ import type { MouthPose, Viseme, VisemeCue } from '../../units.js';
 import { VISEME_POSES } from '../visemes.js';
 
 /** How far the jaw, the lips' shape, and teeth, tongue and lower lip see before and after the moment, in ms. */
-const JAW = { before: 65, after: 75 };
+const JAW = { before: 60, after: 80 };
 const SHAPE = { before: 70, after: 100 };
 const TIP = { before: 40, after: 45 };
 /** The furthest of these: cues that ended longer ago are dropped. */

@@ -8,7 +8,7 @@ import { SpeechLevel } from './speech-level.js';
 /** Chunks of look-ahead that are used; more are ignored. */
 const MAX_AHEAD = 3;
 /** A loud sound opens the mouth of a cue by this much more than a faint one. */
-const LOUDNESS_SPAN = 0.2;
+const LOUDNESS_SPAN = 0.12;
 /** Share of the way per frame that `energy` goes, up and down. */
 const ENERGY_UP = 0.5;
 const ENERGY_DOWN = 0.18;
