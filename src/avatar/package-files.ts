@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, sep } from 'node:path';
-import sharp from 'sharp';
 import { DhError } from '../errors.js';
+import { loadSharp } from './load-sharp.js';
 
 /** 8-bit RGB with alpha, rows without padding, and where its top left corner lies on the canvas. */
 export interface Patch {
@@ -16,9 +16,6 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const MAX_PIXELS = 40_000_000;
 const PICTURE = /\.(png|jpe?g|webp|svg)$/i;
 const FORMATS = new Set(['png', 'jpeg', 'webp', 'svg']);
-
-sharp.cache(false);
-sharp.concurrency(1);
 
 /** The error of everything that is wrong in a package. `field` is a path in `avatar.json`. */
 export function invalid(avatar: string, file: string, reason: string, field = '', cause?: unknown): DhError {
@@ -72,6 +69,7 @@ export class PackageFiles {
   /** Decodes a picture to RGBA. Throws `avatar_invalid` when it is damaged, too large or of another kind. */
   async decode(data: Buffer, file: string, field: string): Promise<Patch> {
     try {
+      const sharp = await loadSharp();
       const image = sharp(data, { limitInputPixels: MAX_PIXELS, failOn: 'warning' });
       const { format } = await image.metadata();
       if (!FORMATS.has(format)) throw new Error(`is ${format}, not PNG, JPEG, WebP or SVG`);

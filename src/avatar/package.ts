@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
-import sharp from 'sharp';
 import { neutralMouth } from '../units.js';
 import type { LoopSource } from './bake.js';
+import { loadSharp } from './load-sharp.js';
 import { invalid, PackageFiles, type Patch } from './package-files.js';
 import { cutPatch, isOpaque, layOver, trimPatch, union } from './package-paint.js';
 import { type PackageJson, packageSchema } from './package-schema.js';
@@ -282,6 +282,7 @@ class PackageSource implements AvatarSource {
 
 async function resize(picture: RgbPicture, width: number, height: number, at?: Rect): Promise<RgbPicture> {
   const raw = { width: picture.width, height: picture.height, channels: 3 as const };
+  const sharp = await loadSharp();
   let image = sharp(picture.data, { raw }).resize(width, height, { fit: 'fill', kernel: 'lanczos3' });
   if (at) image = image.extract({ left: at.x, top: at.y, width: at.width, height: at.height });
   const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });

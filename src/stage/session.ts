@@ -65,6 +65,7 @@ export class StageSession implements Closable {
     this.#canvas = exact ? null : new NativePicture(pictureWidth, pictureHeight);
     this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
     this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
+    this.#warmUp();
     this.#loop = new FrameLoop({ onTick: (n, draw) => this.#tick(n, draw) });
     this.#originWallMs = performance.timeOrigin + this.#loop.start();
     this.#hub = new StreamHub({
@@ -149,12 +150,22 @@ export class StageSession implements Closable {
     this.#pool.close();
   }
 
+  /** The first picture compiles what draws it, which takes longer than a frame lasts: it is made before the clock runs. */
+  #warmUp(): void {
+    const frame = this.#pool.acquire();
+    if (!frame) return;
+    this.#pictures.draw(this.#canvas ?? frame, 0);
+    this.#pool.release(frame);
+  }
+
   #tick(n: number, draw: boolean): void {
     if (this.#closed) return;
     this.#frame = n;
     const chunk = this.#sound.next(this.#ahead);
     const fade = this.#sound.takeFade();
-    this.#hub.sendAudio(this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES));
+    this.#hub.sendAudio(
+      this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES - this.#opus.delaySamples),
+    );
     this.#pictures.advance(n, chunk, this.#ahead);
     if (draw && this.#hub.viewerCount > 0) this.#picture(n);
     if (chunk) {

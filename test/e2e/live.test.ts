@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
 import { correlation, installProbe, launchBrowser, openPage, readProbe } from '../support/viewer-probe.js';
 
@@ -17,6 +17,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser.close();
   await server.stop();
+});
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
 async function watch(errors: string[] = []): Promise<Page> {
@@ -43,22 +47,26 @@ describe('the viewer page', () => {
     expect(Math.max(...idle.frames.map(({ dark }) => dark))).toBeLessThan(0.2);
 
     const events = await EventLog.open(server);
-    const id = await say('My mama and papa are happy far away. Now we all go home.');
+    const id = await say('Ah! Far away, all cars are parked. Hello, hello. Now we all go home.');
     await events.next('utterance.ended', ({ utteranceId }: Json) => utteranceId === id);
     await until(async () => (await readProbe(page)).sound.slice(-30).every(({ rms }) => rms < LOUD));
     const { frames, sound } = await readProbe(page);
     expect(sound.filter(({ rms }) => rms > LOUD).length * 10).toBeGreaterThan(1200);
     const open = frames.map(({ dark }) => dark);
     expect(Math.max(...open)).toBeGreaterThan(0.25);
-    // Loudness around each picture, as smooth as a jaw is.
-    const loudness = frames.map(({ atMs }) => {
-      const near = sound.filter((one) => Math.abs(one.atMs - atMs) < 80);
-      return near.reduce((sum, { rms }) => sum + rms, 0) / Math.max(1, near.length);
-    });
-    expect(correlation(open, loudness)).toBeGreaterThan(0.45);
+    // Loudness around each picture, as smooth as a jaw is. A busy machine may show pictures a little late.
+    const follows = (lagMs: number): number => {
+      const loudness = frames.map(({ atMs }) => {
+        const near = sound.filter((one) => Math.abs(one.atMs + lagMs - atMs) < 80);
+        return near.reduce((sum, { rms }) => sum + rms, 0) / Math.max(1, near.length);
+      });
+      return correlation(open, loudness);
+    };
+    const lags = [-120, -80, -40, 0, 40, 80, 120];
+    expect(Math.max(...lags.map(follows))).toBeGreaterThan(0.5);
+    expect(follows(1000)).toBeLessThan(0.4);
     expect(errors).toEqual([]);
     events.close();
-    await page.context().close();
   });
 
   it('falls silent at once when it is interrupted', async () => {
@@ -75,7 +83,6 @@ describe('the viewer page', () => {
     // The way through the network and the browser's buffer included.
     expect(last.atMs - at).toBeLessThan(700);
     await until(async () => (await readProbe(page)).frames.slice(-10).every(({ dark }) => dark < 0.2));
-    await page.context().close();
   });
 
   it('comes back by itself after the stage was killed, and the sentence goes on', async () => {
@@ -85,7 +92,7 @@ describe('the viewer page', () => {
       'One day a process was killed in the middle of a sentence, and nobody in the audience noticed much of it.',
     );
     await until(async () => (await server.get(main)).utterance?.playedMs > 1000);
-    const pid = ((await server.get('/api/v1/stats'))).stages[0].pid as number;
+    const pid = (await server.get('/api/v1/stats')).stages[0].pid as number;
     process.kill(pid, 'SIGKILL');
     await events.next('state', ({ state }: Json) => state === 'down');
     await events.next('utterance.ended', ({ utteranceId }: Json) => utteranceId === id);
@@ -101,7 +108,6 @@ describe('the viewer page', () => {
       { timeout: 10_000 },
     );
     events.close();
-    await page.context().close();
   });
 
   it('says plainly when there is no such session', async () => {
@@ -110,10 +116,9 @@ describe('the viewer page', () => {
       .getByText(/no (such )?session|not exist/i)
       .first()
       .waitFor({ timeout: 10_000 });
-    await page.context().close();
   });
 
-  it('leaves nothing behind when viewers go, and a sound-only or vanished viewer does no harm', async () => {
+  it('leaves nothing behind when viewers go', async () => {
     const pages = await Promise.all([watch(), watch(), watch()]);
     await until(async () => (await server.get(main)).viewers === 3);
     await Promise.all(pages.map((page) => page.context().close()));
@@ -135,6 +140,5 @@ describe('the studio page', () => {
     await events.next('utterance.ended');
     expect(errors).toEqual([]);
     events.close();
-    await page.context().close();
   });
 });

@@ -40,7 +40,7 @@ window.startProbe = async (mouth) => {
         if (0.3 * data[i] + 0.6 * data[i + 1] + 0.1 * data[i + 2] < 60) dark += 1;
       }
     }
-    const n = readTimeCode(data, width, height, width * 4);
+    const n = readTimeCode(data, width, height);
     probe.frames.push({ n, atMs: performance.timeOrigin + now, dark: dark / (w * h) });
     video.requestVideoFrameCallback(onFrame);
   };

@@ -1,12 +1,8 @@
 /** SVG to pixels, and pixels over pixels. */
 
-import sharp from 'sharp';
+import { loadSharp } from '../load-sharp.js';
 import type { Rect, RgbPicture } from '../source.js';
 import { documentOf } from './layers.js';
-
-// Drawings are made once and never asked for again; a second thread would only take memory.
-sharp.cache(false);
-sharp.concurrency(1);
 
 /** 8-bit RGBA, alpha not premultiplied, rows without padding. */
 export interface RgbaPicture {
@@ -31,6 +27,7 @@ export async function draw(drawing: string, { crop, width, height }: Place, marg
   const [px, py] = [(pad * crop.width) / width, (pad * crop.height) / height];
   const around = { x: crop.x - px, y: crop.y - py, width: crop.width + 2 * px, height: crop.height + 2 * py };
   const svg = documentOf(drawing, around, width + 2 * pad, height + 2 * pad);
+  const sharp = await loadSharp();
   const { data, info } = await sharp(Buffer.from(svg), { unlimited: true })
     .ensureAlpha()
     .raw()
