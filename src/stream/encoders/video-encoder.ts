@@ -26,7 +26,7 @@ export interface VideoEncoderOptions {
    * `offline`: high profile, constant quality, an IDR at least every 5 s so that players can seek.
    */
   mode?: 'live' | 'offline';
-  /** Quality that is aimed at, 0 (lossless) … 51; default 20 live, 18 offline. */
+  /** Quality that is aimed at, 0 (lossless) … 51; default 23 live, 18 offline. */
   crf?: number;
   /** Slices that are encoded at the same time; default 1 live, 2 offline. */
   threads?: number;
@@ -83,7 +83,7 @@ export class VideoEncoder implements Closable {
       this.#set('tune', 'zerolatency');
       this.#set('profile', this.#live ? 'baseline' : 'high');
       this.#set('forced-idr', '1');
-      this.#set('crf', String(options.crf ?? (this.#live ? 20 : 18)));
+      this.#set('crf', String(options.crf ?? (this.#live ? 23 : 18)));
       this.#set('x264-params', this.#live ? 'keyint=infinite:scenecut=0' : 'scenecut=0');
       if (this.#live) this.#applyBitrate(bitrateKbps);
       FFmpegError.throwIfError(context.open2Sync(codec, null), 'libx264');
