@@ -92,7 +92,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-call': 'off',
     },
   },
-  { files: ['web/**/*.js', 'test/support/*.js'], languageOptions: { globals: browserGlobals } },
+  { files: ['web/**/*.js', 'test/support/*.js', 'bench/lib/*.js'], languageOptions: { globals: browserGlobals } },
   {
     files: ['scripts/**/*.mjs', '*.js', 'examples/**/*.mjs'],
     languageOptions: { globals: { ...nodeGlobals, ...browserGlobals } },

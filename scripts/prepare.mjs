@@ -9,9 +9,10 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const LEAST_NODE = [20, 19];
 
 /** Runs a command in the project folder and ends this process when it fails. */
-export function run(command, args, { quiet = false } = {}) {
+export function run(command, args, { quiet = false, env = process.env } = {}) {
   const result = spawnSync(command, args, {
     cwd: root,
+    env,
     stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
     encoding: 'utf8',
     shell: process.platform === 'win32',

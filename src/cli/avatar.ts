@@ -1,11 +1,14 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { BakeService } from '../avatar/bake-service.js';
 import { AVATAR_NAME, Catalogue } from '../avatar/catalogue.js';
 import { loadPackage } from '../avatar/package.js';
 import { REGIONS } from '../avatar/source.js';
-import { loadConfig } from '../config/load.js';
+import { avatarFolders, loadConfig, presetNames } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { defaultCacheDir } from './cache-dir.js';
 
 interface JsonFlag {
   json?: boolean;
@@ -19,7 +22,7 @@ export function avatarCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  dh-live avatar list --json')
     .action(async ({ json }: JsonFlag) => {
-      const avatars = await new Catalogue([avatarsDir()]).list();
+      const avatars = await new Catalogue(avatarFolders(config())).list();
       if (json) print(avatars);
       else
         for (const { name, title, builtIn } of avatars)
@@ -33,7 +36,9 @@ export function avatarCommand(): Command {
     .addHelpText('after', '\nExample:\n  dh-live avatar inspect ./avatars/my-avatar')
     .action(async (which: string, { json }: JsonFlag) => {
       const known = AVATAR_NAME.test(which);
-      const source = known ? await new Catalogue([avatarsDir()]).load(which) : await loadPackage(resolve(which));
+      const source = known
+        ? await new Catalogue(avatarFolders(config())).load(which)
+        : await loadPackage(resolve(which));
       const { name, title, fingerprint, anchors, regions } = source;
       const poses = Object.fromEntries(REGIONS.map((region) => [region, regions[region]?.poses.length ?? 0]));
       if (json) print({ name, title, fingerprint, anchors, poses });
@@ -55,8 +60,9 @@ export function avatarCommand(): Command {
         });
       }
       await loadPackage(resolve(folder));
-      const target = join(avatarsDir(), name);
-      await mkdir(avatarsDir(), { recursive: true });
+      const { avatarsDir } = config();
+      const target = join(avatarsDir, name);
+      await mkdir(avatarsDir, { recursive: true });
       try {
         await cp(resolve(folder), target, { recursive: true, errorOnExist: true, force: false });
       } catch (error) {
@@ -71,11 +77,27 @@ export function avatarCommand(): Command {
       }
       console.log(`imported as "${name}": dh-live serve, then POST /api/v1/sessions {"avatar":"${name}"}`);
     });
+  command
+    .command('draw')
+    .description('Draw an avatar for a preset ahead of time, so that the first start is quick.')
+    .argument('[name]', 'which avatar (otherwise the configured one)')
+    .addOption(new Option('--preset <name>', 'the size').choices(presetNames()))
+    .addHelpText('after', '\nExample:\n  dh-live avatar draw presenter --preset low')
+    .action(async (name: string | undefined, { preset }: { preset?: string }) => {
+      const settings = config(preset);
+      const { avatar, cacheDir = defaultCacheDir(), session } = settings;
+      const bakes = new BakeService({ cacheDir, avatarsDirs: avatarFolders(settings) });
+      try {
+        console.log(await bakes.bake(name ?? avatar, session));
+      } finally {
+        await bakes.close();
+      }
+    });
   return command;
 }
 
-function avatarsDir(): string {
-  return loadConfig({ env: process.env }).avatarsDir;
+function config(preset?: string): Config {
+  return loadConfig({ preset, env: process.env });
 }
 
 function print(value: unknown): void {

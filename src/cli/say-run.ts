@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 import { BakeService } from '../avatar/bake-service.js';
 import { loadBaked } from '../avatar/baked.js';
-import { loadConfig } from '../config/load.js';
+import { avatarFolders, loadConfig } from '../config/load.js';
 import { DhError } from '../errors.js';
 import { MediaClient } from '../media/media-client.js';
 import { sayToFile } from '../render/say-to-file.js';
@@ -31,7 +31,7 @@ export async function say(text: string | undefined, flags: SayFlags): Promise<vo
   const { width, height } = config.session;
   const speech = new SpeechService({ maxCharacters: Number.MAX_SAFE_INTEGER });
   const media = new MediaClient();
-  const bakes = new BakeService({ cacheDir: config.cacheDir ?? defaultCacheDir(), avatarsDirs: [config.avatarsDir] });
+  const bakes = new BakeService({ cacheDir: config.cacheDir ?? defaultCacheDir(), avatarsDirs: avatarFolders(config) });
   const controller = new AbortController();
   const stop = (): void => controller.abort(new DhError('shutting_down', 'Stopped.'));
   process.once('SIGINT', stop);

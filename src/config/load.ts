@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { readdirSync } from 'node:fs';
-import { basename } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { packagePath } from '../entry.js';
 import { DhError } from '../errors.js';
@@ -22,6 +21,11 @@ export function presetNames(): string[] {
     .filter((name) => name.endsWith('.json'))
     .map((name) => basename(name, '.json'))
     .sort();
+}
+
+/** Where avatar packages are looked for: the operator's folder, then those that ship. */
+export function avatarFolders(config: Config): string[] {
+  return [...new Set([resolve(config.avatarsDir), packagePath('avatars')])];
 }
 
 /** Reads a shipped preset. Throws `preset_not_found`, or `config_invalid` with the field and the reason. */

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { BakeService } from '../avatar/bake-service.js';
 import { Catalogue } from '../avatar/catalogue.js';
+import { avatarFolders } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { MediaClient } from '../media/media-client.js';
@@ -56,8 +57,8 @@ export class Control {
     this.#speech = new SpeechService({ maxCharacters: config.limits.maxTextChars });
     this.#media = new MediaClient();
     this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
-    const catalogue = new Catalogue([config.avatarsDir]);
-    this.#bakes = new BakeService({ cacheDir: options.cacheDir, avatarsDirs: [config.avatarsDir] });
+    const catalogue = new Catalogue(avatarFolders(config));
+    this.#bakes = new BakeService({ cacheDir: options.cacheDir, avatarsDirs: avatarFolders(config) });
     this.sessions = new SessionRegistry({
       config,
       presetName: options.presetName,
