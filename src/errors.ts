@@ -33,6 +33,8 @@ const TABLE = {
   config_invalid: { status: 400, retryable: false },
   stage_unavailable: { status: 503, retryable: true },
   media_unavailable: { status: 503, retryable: true },
+  disk_full: { status: 507, retryable: true },
+  write_failed: { status: 500, retryable: false },
   shutting_down: { status: 503, retryable: true },
   internal: { status: 500, retryable: false },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;

@@ -47,7 +47,7 @@ export class UploadStore implements Closable {
   /**
    * Writes an upload to a file. When it fails, nothing of it stays.
    * @param options.maxBytes A limit smaller than the store's.
-   * @throws DhError `body_too_large`; `media_unavailable` when the disk is full or cannot be written;
+   * @throws DhError `body_too_large`; `disk_full`; `media_unavailable` when the disk cannot be written;
    * `bad_request` when the sender went away; `shutting_down`.
    */
   async receive(stream: Readable, options: { maxBytes?: number } = {}): Promise<Upload> {
@@ -107,7 +107,7 @@ export class UploadStore implements Closable {
     if (this.#receiving.signal.aborted) return shuttingDown();
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return new DhError('media_unavailable', 'there is no space left for the upload', {
+      return new DhError('disk_full', 'there is no space left for the upload', {
         hint: 'Free space on the disk that holds the temporary files, or set TMPDIR to another one.',
         cause: error,
       });

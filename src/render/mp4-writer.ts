@@ -171,7 +171,8 @@ export class Mp4Writer {
   #diskError(cause: unknown): DhError {
     if (cause instanceof DhError) return cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return new DhError('internal', `cannot write ${this.#path}: ${reason}`, {
+    const full = /no space left|quota/i.test(reason);
+    return new DhError(full ? 'disk_full' : 'write_failed', `cannot write ${this.#path}: ${reason}`, {
       hint: 'Check the free space and the permissions of the folder.',
       cause,
     });

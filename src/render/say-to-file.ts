@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { AudioQueue } from '../audio/audio-queue.js';
 import { PcmDoor } from '../audio/door.js';
 import { sliceSpeech } from '../audio/slice-speech.js';
@@ -50,23 +51,22 @@ export async function sayToFile(options: SayToFileOptions): Promise<number> {
   const silence = new Int16Array(CHUNK_SAMPLES);
   let frame = 0;
 
-  const step = async (): Promise<void> => {
+  const step = (): void => {
     options.signal?.throwIfAborted();
     const chunk = queue.take();
-    await writer.writeSound(chunk?.samples ?? silence);
+    writer.writeSound(chunk?.samples ?? silence);
     pictures.advance(frame, chunk, queue.ahead(ahead));
     const picture = pool.acquire();
     if (!picture) throw new RangeError('a picture was not given back');
     try {
       pictures.draw(canvas, frame);
       fit.fitInto(canvas, picture);
-      await writer.writePicture(picture, frame);
+      writer.writePicture(picture, frame);
     } finally {
       pool.release(picture);
     }
     if (chunk) queue.release(chunk);
     frame += 1;
-    if (frame % FRAME_RATE === 0) options.onProgress?.(frame / FRAME_RATE);
   };
 
   let door = null as PcmDoor | null;
@@ -76,7 +76,7 @@ export async function sayToFile(options: SayToFileOptions): Promise<number> {
     received += lengthSamples;
   };
   try {
-    for (let i = 0; i < LEAD_IN_FRAMES; i++) await step();
+    for (let i = 0; i < LEAD_IN_FRAMES; i++) step();
     for await (const { pcm, sampleRateHz, cues } of sliceSpeech(options.sound, SLICE_MS)) {
       if (cues) pictures.mouth.addCues(UTTERANCE, cues);
       if (door?.rateHz !== sampleRateHz) {
@@ -85,11 +85,13 @@ export async function sayToFile(options: SayToFileOptions): Promise<number> {
         door = new PcmDoor(sampleRateHz);
       }
       door.write(pcm, sink);
-      while (queue.length > LOOK_AHEAD_CHUNKS) await step();
+      while (queue.length > LOOK_AHEAD_CHUNKS) step();
+      options.onProgress?.(frame / FRAME_RATE);
+      await setImmediate(); // signals and the progress bar get their turn
     }
     door?.flush(sink);
-    while (queue.length > 0) await step();
-    for (let i = 0; i < LEAD_OUT_FRAMES; i++) await step();
+    while (queue.length > 0) step();
+    for (let i = 0; i < LEAD_OUT_FRAMES; i++) step();
     await writer.finish();
     return frame / FRAME_RATE;
   } catch (error) {

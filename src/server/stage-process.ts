@@ -7,6 +7,7 @@ import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
+import { readThreadTimes, ThreadWatch } from './thread-watch.js';
 
 export interface StageProcessOptions {
   /** Number of the stage, from 0: only for names in logs. */
@@ -34,6 +35,7 @@ const START_TIMEOUT = 15_000;
 const QUICK_DEATH = 5_000;
 const LONGEST_DELAY = 5_000;
 const WATCH_INTERVAL = 100;
+const THREAD_INTERVAL = 1_000;
 
 /** One place for a stage process: forks it, watches its heartbeat, replaces it when it dies or hangs. */
 export class StageProcess extends EventEmitter<StageProcessEventMap> {
@@ -48,7 +50,9 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #quickDeaths = 0;
   #restarts = 0;
   #killReason: string | null = null;
+  readonly #threads = new ThreadWatch();
   #watch: NodeJS.Timeout | null = null;
+  #threadWatch: NodeJS.Timeout | null = null;
   #restart: NodeJS.Timeout | null = null;
   heartbeat: Heartbeat | null = null;
 
@@ -92,6 +96,8 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     child.once('error', (error) => this.#gone(child, error.message));
     this.#rpc = openRpc<StageApi, StageEvents>(child as MessagePort, this.#handlers(child), []);
     this.#watch = setInterval(() => this.#check(), WATCH_INTERVAL);
+    this.#threads.reset();
+    this.#threadWatch = setInterval(() => void this.#checkThreads(child), THREAD_INTERVAL);
   }
 
   /** Ends the process: asks first, kills after `timeoutMs`. Twice is harmless. */
@@ -133,13 +139,25 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #check(): void {
     const limit = this.#ready ? this.#options.heartbeatTimeoutMs : START_TIMEOUT;
     if (this.#killReason !== null || this.#options.clock() - this.#lastBeatAt <= limit) return;
-    this.#killReason = this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`;
+    this.#kill(this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`);
+  }
+
+  async #checkThreads(child: ChildProcess): Promise<void> {
+    const times = child.pid === undefined ? null : await readThreadTimes(child.pid);
+    if (!times || this.#child !== child || this.#killReason !== null) return;
+    const thread = this.#threads.add(times, this.#options.clock());
+    if (thread !== null) this.#kill(`thread ${thread} spins`);
+  }
+
+  #kill(reason: string): void {
+    this.#killReason = reason;
     this.#child?.kill('SIGKILL');
   }
 
   #gone(child: ChildProcess, reason: string): void {
     if (this.#child !== child) return;
     if (this.#watch) clearInterval(this.#watch);
+    if (this.#threadWatch) clearInterval(this.#threadWatch);
     this.#rpc?.$close(unavailable());
     this.#child = this.#rpc = this.heartbeat = null;
     this.#ready = false;

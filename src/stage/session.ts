@@ -41,7 +41,7 @@ export class StageSession implements Closable {
   readonly #timecode: boolean;
   readonly #ahead: AudioChunk[] = [];
   readonly #events: StageSessionEvents;
-  readonly #originWallMs: number;
+  #originWallMs: number;
   #frame = 0;
   #forceIdr = false;
   #closed = false;
@@ -66,7 +66,15 @@ export class StageSession implements Closable {
     this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
     this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
     this.#warmUp();
-    this.#loop = new FrameLoop({ onTick: (n, draw) => this.#tick(n, draw) });
+    this.#loop = new FrameLoop({
+      onTick: (n, draw) => this.#tick(n, draw),
+      onStall: (stalledMs) => {
+        this.#originWallMs += stalledMs;
+        this.#hub.moveOrigin(stalledMs);
+        events.warning('stalled', `The process stood still for ${Math.round(stalledMs)} ms; the sound went on late.`);
+      },
+      onError: (error) => events.warning('internal', error instanceof Error ? error.message : String(error)),
+    });
     this.#originWallMs = performance.timeOrigin + this.#loop.start();
     this.#hub = new StreamHub({
       originWallMs: this.#originWallMs,

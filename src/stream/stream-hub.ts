@@ -84,6 +84,7 @@ const CLOCK_RATE: Record<MediaKind, number> = { video: VIDEO_CLOCK_RATE, audio: 
  */
 export class StreamHub implements Closable {
   readonly #options: StreamHubOptions;
+  #originWallMs: number;
   readonly #wallClock: Clock;
   readonly #clock: Clock;
   readonly #gate: IdrGate;
@@ -122,12 +123,18 @@ export class StreamHub implements Closable {
       if (address !== undefined && isIP(address) === 0) throw new RangeError(`"${address}" is not an IP address`);
     }
     this.#options = { ...options, bindAddress };
+    this.#originWallMs = options.originWallMs;
     this.#wallClock = options.wallClock ?? (() => performance.timeOrigin + performance.now());
     this.#clock = options.clock ?? (() => performance.now());
     this.#gate = new IdrGate(() => this.#safely(options.requestIdr), this.#clock);
     this.#lastTickMs = this.#clock();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#ticker.unref();
+  }
+
+  /** The schedule moved by `deltaMs` because the process stood still: from now on sender reports say so. */
+  moveOrigin(deltaMs: number): void {
+    this.#originWallMs += deltaMs;
   }
 
   /** Viewers that are connected. */
@@ -198,7 +205,7 @@ export class StreamHub implements Closable {
     if (this.#closed) throw new DhError('session_not_live', 'The session is being closed.');
     if (this.#viewers.has(id)) throw new RangeError(`viewer id "${id}" is in use`);
     const offer = checkOffer(offerSdp);
-    const { maxViewers, bindAddress = '', publicIp, udpPort, originWallMs } = this.#options;
+    const { maxViewers, bindAddress = '', publicIp, udpPort } = this.#options;
     if (this.#viewers.size >= maxViewers) {
       throw new DhError('viewer_limit', `The session has its ${maxViewers} viewers already.`, {
         hint: 'Try again later, or raise the limit of viewers.',
@@ -226,7 +233,7 @@ export class StreamHub implements Closable {
         video: this.#streamTo(peer, 'video', offer.video, ssrc.video),
         audio: this.#streamTo(peer, 'audio', offer.audio, ssrc.audio),
       },
-      { wallClock: this.#wallClock, originWallMs, requestIdr: () => this.#gate.request() },
+      { wallClock: this.#wallClock, originWallMs: () => this.#originWallMs, requestIdr: () => this.#gate.request() },
     );
     this.#viewers.set(id, viewer);
     this.#list = [...this.#viewers.values()];

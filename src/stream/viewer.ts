@@ -36,7 +36,7 @@ const KEY_FRAME_PATIENCE_MS = 1000;
 export interface ViewerContext {
   /** Milliseconds since 1970. */
   wallClock: () => number;
-  originWallMs: number;
+  originWallMs: () => number;
   requestIdr: () => void;
 }
 
@@ -123,8 +123,8 @@ export class Viewer implements RtcpHandler, Closable {
   report(): void {
     if (this.#state !== 'connected') return;
     const wallMs = this.#context.wallClock();
-    this.video?.reportIfDue(wallMs, this.#context.originWallMs);
-    this.audio?.reportIfDue(wallMs, this.#context.originWallMs);
+    this.video?.reportIfDue(wallMs, this.#context.originWallMs());
+    this.audio?.reportIfDue(wallMs, this.#context.originWallMs());
   }
 
   /**

@@ -71,7 +71,7 @@ describe('UploadStore', () => {
 
   it.skipIf(process.platform !== 'linux')('says that the disk is full', async () => {
     const store = open({ createFile: () => createWriteStream('/dev/full') });
-    expect(await codeOf(store.receive(Readable.from([Buffer.alloc(100_000)])))).toBe('media_unavailable');
+    expect(await codeOf(store.receive(Readable.from([Buffer.alloc(100_000)])))).toBe('disk_full');
     expect(store.count).toBe(0);
   });
 

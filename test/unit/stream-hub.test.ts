@@ -168,8 +168,13 @@ describe('what a viewer gets', () => {
     const cnames = (['video', 'audio'] as const).map((kind) => peer.reports(kind)[0]!.subarray(36).toString('latin1'));
     expect(cnames[0]).toBe(cnames[1]);
     expect(peer.reports('video')).toHaveLength(1);
+    // The process stood still for 3 s: everything from now on is due that much later.
+    hub.moveOrigin(3000);
     await vi.advanceTimersByTimeAsync(1000);
     hub.sendVideo(picture(45));
+    hub.sendAudio([{ data: Buffer.from([1]), sample: 86_400 }]);
+    expect(dueAt('video', 90_000)).toBeCloseTo(ORIGIN_MS + 3000 + 1800, 0);
+    expect(dueAt('audio', 48_000)).toBeCloseTo(ORIGIN_MS + 3000 + 1800, 0);
     expect(peer.reports('video')).toHaveLength(2);
     const report = peer.reports('video')[1]!;
     expect(report.readUInt32BE(20)).toBe(6);
