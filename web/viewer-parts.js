@@ -78,11 +78,20 @@ button:focus-visible, input:focus-visible { outline: 2px solid #fff; outline-off
   padding: 2.2rem .75rem max(.6rem, env(safe-area-inset-bottom)); background: linear-gradient(transparent, #000000a6);
   opacity: 0; transition: opacity .2s; pointer-events: none;
 }
+:host([hotkeys]) #sound { bottom: max(12%, 76px); }
 :host([data-active]) #controls, #controls:focus-within { opacity: 1; pointer-events: auto; }
 #controls button:hover { background: #ffffff24; }
 .gap { flex: 1; }
 [data-on="true"] .off, :not([data-on="true"]) > .on { display: none; }
 #volume { width: 96px; accent-color: #fff; height: 24px; cursor: pointer; }
+@container (max-width: 800px) {
+  #sound { bottom: 14px; }
+}
+@container (max-width: 480px) {
+  #sound { min-height: 44px; font-size: .92rem; padding: 0 1rem 0 .8rem; }
+  #title { font-size: 1.05rem; }
+  #text { font-size: .88rem; }
+}
 @container (max-width: 300px) { #volume { display: none; } }
 @media (prefers-reduced-motion: reduce) { video, #controls { transition: none; } .spinner { animation-duration: 4s; } }
 `;

@@ -58,13 +58,13 @@ export function audioSocketUrl(id, rateHz) {
  * Sends sound to be spoken. XMLHttpRequest, because fetch tells nothing about the progress of an upload.
  * @param {string} id session
  * @param {Blob} blob its `type` is sent as Content-Type
- * @param {{onProgress?: (ratio: number) => void, signal?: AbortSignal}} [options]
+ * @param {{interruptFirst?: boolean, onProgress?: (ratio: number) => void, signal?: AbortSignal}} [options]
  * @returns {Promise<{utteranceId: string}>}
  */
-export function uploadAudio(id, blob, { onProgress, signal } = {}) {
+export function uploadAudio(id, blob, { interruptFirst = false, onProgress, signal } = {}) {
   return new Promise((resolve, reject) => {
     const request = new globalThis.XMLHttpRequest();
-    request.open('POST', serverUrl(sessionPath(id, '/audio')));
+    request.open('POST', serverUrl(sessionPath(id, `/audio${interruptFirst ? '?interrupt=true' : ''}`)));
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.setRequestHeader('Content-Type', blob.type || 'application/octet-stream');
     request.upload.addEventListener('progress', (event) => onProgress?.(event.loaded / event.total));

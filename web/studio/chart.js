@@ -72,15 +72,15 @@ export class FiguresChart {
         padding: [8, 8, 0, 0],
         legend: { show: true, live: false },
         cursor: { show: false },
-        scales: { y: { range: (_plot, _low, high) => [0, Math.max(10, (high ?? 0) * 1.15)] } },
+        scales: { y: { range: (_plot, _low, high) => [0, Math.max(4, (high ?? 0) * 1.15)] } },
         axes: [
           { ...axis, size: 24, space: 70, values: (_plot, times) => times.map(clock) },
           { ...axis, size: 44, values: (_plot, list) => list.map((ms) => `${ms} ms`) },
         ],
         series: [
           {},
-          { label: 'mean', stroke: colour('--accent'), width: 2, value },
-          { label: '99 %', stroke: colour('--quiet'), width: 1, dash: [4, 3], value },
+          { label: 'mean', stroke: colour('--accent'), width: 2, points: { show: false }, value },
+          { label: '99 %', stroke: colour('--quiet'), width: 1, dash: [4, 3], points: { show: false }, value },
         ],
       },
       this.#data,

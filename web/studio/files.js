@@ -1,4 +1,4 @@
-import { ApiError, interrupt, uploadAudio } from './api.js';
+import { ApiError, uploadAudio } from './api.js';
 import { toWav } from './ffmpeg.js';
 import { floatToS16, mixDown, wavFile } from './pcm.js';
 import { serverAudioType } from './sniff.js';
@@ -22,13 +22,10 @@ export async function speakFile(sessionId, file, options = {}) {
   if (file.size === 0) throw new Error('The file is empty.');
   const head = new Uint8Array(await file.slice(0, 64).arrayBuffer());
   const type = serverAudioType(head);
-  let interrupted = !interruptFirst;
   const send = async (blob, way) => {
-    if (!interrupted) await interrupt(sessionId);
-    interrupted = true;
     onStep?.('Sending…');
     onProgress?.(0);
-    return { ...(await uploadAudio(sessionId, blob, { onProgress, signal })), way };
+    return { ...(await uploadAudio(sessionId, blob, { interruptFirst, onProgress, signal })), way };
   };
   if (type) {
     try {
