@@ -11,9 +11,14 @@ const MAX_HOLD_MS = 110;
 /** Share of a diphthong that its first vowel takes. */
 const DIPHTHONG_SHARE = 0.55;
 
+/** What follows a stop's burst is breath, with the mouth already on its way to the next shape. */
+const BURST_MS = 10;
+
 interface Shape extends VisemeCue {
-  /** p, b: silence or a hum, then a burst. */
-  stop: boolean;
+  /** Of a stop whose times the sound tells better: its beginning as the synthesiser dates it. */
+  stopMs?: number;
+  /** p, t, k and their like: the burst ends in a breath. */
+  breath?: boolean;
 }
 
 /**
@@ -22,7 +27,8 @@ interface Shape extends VisemeCue {
  */
 export function cuesOf(raw: RawSpeech, fromMs: number, toMs: number): VisemeCue[] {
   const shapes = shapesOf(raw);
-  holdClosures(shapes, raw);
+  if (raw.alphabet === 'ipa') holdBeforeBursts(shapes, raw);
+  else openAtBursts(shapes, raw);
   return tidy(shapes, fromMs, toMs);
 }
 
@@ -41,43 +47,73 @@ function shapesOf({ phones, alphabet }: RawSpeech): Shape[] {
       visemes.length === 2 ? [DIPHTHONG_SHARE, 1 - DIPHTHONG_SHARE] : visemes.map(() => 1 / visemes.length);
     for (const [i, viseme] of visemes.entries()) {
       const end = i === visemes.length - 1 ? endMs : start + (endMs - start) * (durations[i] ?? 1);
-      shapes.push({ viseme, startMs: start, endMs: end, stop: viseme === 'PP' && !symbol.includes('m') });
+      const shape: Shape = { viseme, startMs: start, endMs: end };
+      if (i === 0 && isStop(symbol, alphabet)) {
+        shape.stopMs = start;
+        shape.breath = endsInBreath(symbol);
+      }
+      shapes.push(shape);
       start = end;
     }
   }
   return shapes;
 }
 
+/** Whether the sound shows the hold: in Flite's p alone, as its b may hum as loudly as a vowel. */
+function isStop(symbol: string, alphabet: RawSpeech['alphabet']): boolean {
+  return alphabet === 'radio' ? symbol === 'p' : /^[ˈˌ]?[pbɓtʈkcq]/u.test(symbol.normalize('NFC'));
+}
+
+/** Not so an affricate: its end has a shape of its own. */
+function endsInBreath(symbol: string): boolean {
+  return /^[ˈˌ]?[ptʈkcq]\P{Ll}*h?$/u.test(symbol);
+}
+
 /**
- * espeak-ng dates a stop by its burst, and counts the hold before it to the vowel; Flite's stops include their hold and
- * their breath. The sound itself says when the lips were closed: from where it falls to where it bursts.
+ * espeak-ng dates a stop by its burst, and counts the hold before it to the vowel. The sound itself says when the mouth
+ * was closed: from where it falls to where it bursts.
  */
-function holdClosures(shapes: Shape[], { pcm, sampleRateHz, alphabet }: RawSpeech): void {
+function holdBeforeBursts(shapes: Shape[], { pcm, sampleRateHz }: RawSpeech): void {
   const power = (ms: number) => windowPower(pcm, sampleRateHz, ms);
   for (const [i, shape] of shapes.entries()) {
     const before = shapes[i - 1];
     const after = shapes[i + 1];
-    if (shape.viseme === 'PP' && !shape.stop) lengthen(shape, before);
-    if (!shape.stop) continue;
-    if (alphabet === 'ipa') {
-      const earliest = Math.max(shape.startMs - MAX_HOLD_MS, before ? (before.startMs + before.endMs) / 2 : 0);
+    const { stopMs } = shape;
+    if (stopMs !== undefined) {
+      const earliest = Math.max(stopMs - MAX_HOLD_MS, before ? (before.startMs + before.endMs) / 2 : 0);
       const voiced = power(Math.max(0, earliest - 10));
       const quiet = (endMs: number) => endMs >= earliest + 5 && power(endMs - 10) < voiced / 10;
       // The burst may be dated a little late.
-      let start = [0, 5, 10, 15, 20].map((ms) => shape.startMs - ms).find(quiet) ?? shape.startMs;
+      let start = [0, 5, 10, 15, 20].map((ms) => stopMs - ms).find(quiet) ?? stopMs;
       while (quiet(start)) start -= 5;
-      shape.startMs = Math.max(earliest, Math.min(start, shape.endMs - MIN_CLOSURE_MS));
+      if (shape.viseme === 'PP') start = Math.min(start, shape.endMs - MIN_CLOSURE_MS);
+      shape.startMs = Math.max(earliest, start);
       if (before) before.endMs = shape.startMs;
-    } else {
+      if (shape.breath && after && after.viseme !== 'sil') {
+        const least = shape.viseme === 'PP' ? MIN_CLOSURE_MS : 0;
+        shape.endMs = Math.min(shape.endMs, Math.max(stopMs + BURST_MS, shape.startMs + least));
+        after.startMs = shape.endMs;
+      }
+    }
+    if (shape.viseme === 'PP') lengthen(shape, before);
+  }
+}
+
+/** Flite's stops include their hold and their breath: the lips part where the sound bursts. */
+function openAtBursts(shapes: Shape[], { pcm, sampleRateHz }: RawSpeech): void {
+  const power = (ms: number) => windowPower(pcm, sampleRateHz, ms);
+  for (const [i, shape] of shapes.entries()) {
+    const after = shapes[i + 1];
+    if (shape.stopMs !== undefined && after && after.viseme !== 'sil') {
+      const open = power((after.startMs + after.endMs) / 2);
       let burst = shape.startMs + MIN_CLOSURE_MS;
-      const open = after ? power((after.startMs + after.endMs) / 2) : 0;
       while (burst < shape.endMs && power(burst) < open / 30) burst += 5;
-      if (after && after.viseme !== 'sil' && burst < shape.endMs) {
+      if (burst < shape.endMs) {
         shape.endMs = burst;
         after.startMs = burst;
       }
     }
-    lengthen(shape, before);
+    if (shape.viseme === 'PP') lengthen(shape, shapes[i - 1]);
   }
 }
 

@@ -8,7 +8,7 @@ import type { LoudnessState, VoiceEngine, VoiceInfo } from './voice.js';
 import { VoiceCatalog } from './voice-catalog.js';
 
 export type { PlanRequest, SpeechPlan } from './speech-plan.js';
-export type { SpeechPart, VoiceEngine, VoiceInfo } from './voice.js';
+export type { VoiceEngine, VoiceInfo } from './voice.js';
 
 export interface SpeechServiceOptions extends EmbeddedVoiceOptions {
   /** Longest text, in code points; default 5,000. */

@@ -72,8 +72,3 @@ function ipaVisemes(symbol: string): readonly Viseme[] {
 function isVowel(letter: string): boolean {
   return IPA_VOWELS.test(letter.normalize('NFD'));
 }
-
-/** Whether the shape belongs to a vowel: the mouth is open. */
-export function isOpenViseme(viseme: Viseme): boolean {
-  return viseme === 'aa' || viseme === 'E' || viseme === 'ih' || viseme === 'oh' || viseme === 'ou';
-}

@@ -77,7 +77,63 @@ describe('cuesOf', () => {
     expect(closed?.viseme).toBe('PP');
     expect(closed?.startMs).toBeGreaterThanOrEqual(230);
     expect(closed?.startMs).toBeLessThanOrEqual(250);
-    expect(closed?.endMs).toBe(330);
+    expect(closed?.endMs).toBe(310);
+  });
+
+  it.each([
+    ['t', 'DD', 310],
+    ['kʰ', 'kk', 310],
+    ['th', 'DD', 310],
+    ['tʃ', 'CH', 360],
+    ['ts', 'SS', 360],
+  ])('moves the %s of espeak-ng to its hold, and its breath to what follows', (symbol, viseme, endMs) => {
+    const phones = [
+      { symbol: 'a', startMs: 0, endMs: 300 },
+      { symbol, startMs: 300, endMs: 360 },
+      { symbol: 'a', startMs: 360, endMs: 500 },
+    ];
+    const sound = tone(500, [[0, 240, 8000], [300, 360, 1000], [360, 500, 8000]]); // prettier-ignore
+    const cues = cuesOf({ pcm: sound, sampleRateHz: RATE, phones, alphabet: 'ipa' }, 0, 500);
+    expect(cues.map((cue) => cue.viseme)).toEqual(['aa', viseme, 'aa']);
+    expect(cues[1]?.startMs).toBeGreaterThanOrEqual(230);
+    expect(cues[1]?.startMs).toBeLessThanOrEqual(255);
+    expect(cues[0]?.endMs).toBe(cues[1]?.startMs);
+    expect(cues[1]?.endMs).toBe(endMs);
+    expect(cues[2]?.startMs).toBe(endMs);
+  });
+
+  it.each(['d', 's', 'ç', 'ɡ'])('leaves the %s of espeak-ng where it is dated', (symbol) => {
+    const phones = [
+      { symbol: 'a', startMs: 0, endMs: 300 },
+      { symbol: symbol.normalize('NFD'), startMs: 300, endMs: 360 },
+      { symbol: 'a', startMs: 360, endMs: 500 },
+    ];
+    const sound = tone(500, [[0, 240, 8000], [300, 500, 8000]]); // prettier-ignore
+    const [, consonant] = cuesOf({ pcm: sound, sampleRateHz: RATE, phones, alphabet: 'ipa' }, 0, 500);
+    expect(consonant).toMatchObject({ startMs: 300, endMs: 360 });
+  });
+
+  it('keeps a t that nothing follows to its end', () => {
+    const phones = [
+      { symbol: 'a', startMs: 0, endMs: 300 },
+      { symbol: 't', startMs: 300, endMs: 360 },
+      { symbol: '', startMs: 360, endMs: 500 },
+    ];
+    const sound = tone(500, [[0, 240, 8000], [300, 360, 1000]]); // prettier-ignore
+    const cues = cuesOf({ pcm: sound, sampleRateHz: RATE, phones, alphabet: 'ipa' }, 0, 500);
+    expect(cues[1]).toMatchObject({ viseme: 'DD', endMs: 360 });
+    expect(cues[2]).toMatchObject({ viseme: 'sil', startMs: 360 });
+  });
+
+  it('keeps them shut through the whole b of Flite, however loud it hums', () => {
+    const phones = [
+      { symbol: 'aa', startMs: 0, endMs: 200 },
+      { symbol: 'b', startMs: 200, endMs: 280 },
+      { symbol: 'aa', startMs: 280, endMs: 500 },
+    ];
+    const sound = tone(500, [[0, 200, 8000], [200, 280, 3000], [280, 500, 8000]]); // prettier-ignore
+    const [, closed] = cuesOf({ pcm: sound, sampleRateHz: RATE, phones, alphabet: 'radio' }, 0, 500);
+    expect(closed).toEqual({ viseme: 'PP', startMs: 200, endMs: 280 });
   });
 
   it('opens them at the burst that Flite counts to the stop', () => {
