@@ -5,13 +5,14 @@
 import { parseArgs } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { FRAME_MS } from '../src/units.js';
-import { startServer, until, type TestServer } from '../test/support/server.js';
+import { until, type TestServer } from '../test/support/server.js';
 import { launchBrowser } from '../test/support/viewer-probe.js';
 import { liveToHeard, soundAgainstPicture } from './lib/beep-runs.js';
 import { load1m, sleep } from './lib/machine.js';
 import { say, sessionFigures } from './lib/main-session.js';
 import { quantile, report, type Targets } from './lib/report.js';
 import { STORIES } from './lib/sentences.js';
+import { startShippedServer } from './lib/shipped-server.js';
 import { Watcher } from './lib/watcher.js';
 import { interruptToSilence, sayToSound } from './lib/wire-runs.js';
 import { WireViewer } from './lib/wire-viewer.js';
@@ -33,7 +34,7 @@ const targets: Targets = {
   interruptToSilenceMs_p50: '<= 80',
 };
 
-const server = await startServer({ args: ['--debug-timecode'], env: { DH_LIVE_LOG_LEVEL: 'info' } });
+const server = await startShippedServer();
 try {
   await onTheWire(server);
   const browser = await launchBrowser();

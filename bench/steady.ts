@@ -4,12 +4,13 @@
  */
 import { parseArgs } from 'node:util';
 import { FRAME_MS, FRAME_RATE } from '../src/units.js';
-import { EventLog, startServer, until, type TestServer } from '../test/support/server.js';
+import { EventLog, until, type TestServer } from '../test/support/server.js';
 import { launchBrowser } from '../test/support/viewer-probe.js';
 import { load1m, sleep, wallMs } from './lib/machine.js';
 import { hasEnded, processFigures, say, sessionFigures } from './lib/main-session.js';
 import { mean, quantile, report, type Targets } from './lib/report.js';
 import { STORIES } from './lib/sentences.js';
+import { startShippedServer } from './lib/shipped-server.js';
 import { Watcher, type SeenFrame } from './lib/watcher.js';
 
 const SETTLE_MS = 5000;
@@ -33,7 +34,7 @@ interface MemorySample {
   byProcess: Map<string, number>;
 }
 
-const server = await startServer({ args: ['--debug-timecode'], env: { DH_LIVE_LOG_LEVEL: 'info' } });
+const server = await startShippedServer();
 const figures: Record<string, number> = { load1m_begin: load1m() };
 try {
   const browser = await launchBrowser();
