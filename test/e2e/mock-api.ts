@@ -19,9 +19,11 @@ export interface MockApi {
   readonly socket: { rate: number; bytes: number; texts: string[] };
   /** Answer of the next `say`; null: 202. */
   sayError: { status: number; code: string; message: string; hint?: string } | null;
-  /** Media types that `…/audio` refuses with 415. */
-  readonly refusedTypes: Set<string>;
+  /** The next upload is refused with 415. */
+  refuseOnce: boolean;
   emit(name: string, data: object): void;
+  /** Forgets calls and switches; sessions are the first two again. */
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -67,7 +69,7 @@ function fail(reply: FastifyReply, status: number, code: string, message = code,
 /** Starts it on a free port. `publisher` is a tab that has nothing else to do. */
 export async function startMockApi(publisher: () => Promise<Page>): Promise<MockApi> {
   const app = Fastify({ bodyLimit: 64 << 20, forceCloseConnections: true });
-  const sessions = new Set(['main', 'guide']);
+  const sessions = new Set<string>();
   const listeners = new Set<(text: string) => void>();
   const state = { name: 'idle', viewers: 0 };
   const api = {
@@ -77,12 +79,21 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     said: [] as Record<string, unknown>[],
     uploads: [] as { type: string; body: Buffer }[],
     socket: { rate: 0, bytes: 0, texts: [] as string[] },
-    refusedTypes: new Set<string>(),
+    refuseOnce: false,
+    reset() {
+      Object.assign(api, { refuse: null, sayError: null, refuseOnce: false });
+      api.calls.length = api.said.length = api.uploads.length = api.socket.texts.length = 0;
+      Object.assign(api.socket, { rate: 0, bytes: 0 });
+      sessions.clear();
+      sessions.add('main').add('guide');
+      state.name = 'idle';
+    },
     emit(name: string, data: object) {
       if (name === 'state') state.name = (data as { state: string }).state;
       for (const send of listeners) send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
     },
   };
+  api.reset();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.addHook('onRequest', async (request, reply) => {
     api.calls.push(`${request.method} ${request.url}`);
@@ -135,8 +146,12 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   });
   app.post('/api/v1/sessions/:id/audio', (request, reply) => {
     const type = request.headers['content-type'] ?? '';
-    if (api.refusedTypes.has(type)) return fail(reply, 415, 'audio_unsupported', 'This sound cannot be read.');
-    api.uploads.push({ type, body: request.body as Buffer });
+    if (api.refuseOnce) {
+      api.refuseOnce = false;
+      return fail(reply, 415, 'audio_unsupported', 'This sound cannot be read.');
+    }
+    if (!Buffer.isBuffer(request.body)) return fail(reply, 422, 'audio_invalid', 'There is no sound.');
+    api.uploads.push({ type, body: request.body });
     return reply.code(202).send({ utteranceId: 'u2' });
   });
   app.get('/api/v1/sessions/:id/events', (_request, reply) => {

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { holds, live, startPages, type PagesFixture } from './pages-fixture.js';
+
+let pages: PagesFixture;
+beforeAll(async () => {
+  pages = await startPages();
+});
+afterAll(() => pages.close());
+
+const posts = () => pages.api.calls.filter((call) => call.startsWith('POST /whep')).length;
+const deletes = () => pages.api.calls.filter((call) => call.startsWith('DELETE /whep')).length;
+const video = 'document.querySelector("dh-live-viewer").video';
+
+describe('the viewer page', () => {
+  it('shows the stream over the whole window, under the policy, with little to load', async () => {
+    const page = await pages.open('/blank');
+    let bytes = 0;
+    page.on('response', (response) => {
+      void response.body().then(
+        (body) => (bytes += body.length),
+        () => undefined,
+      );
+    });
+    await page.goto(pages.api.url);
+    await live(page);
+    const box = await page.locator('dh-live-viewer').boundingBox();
+    expect(box).toEqual({ x: 0, y: 0, width: 1280, height: 800 });
+    expect(await page.evaluate(`${video}.videoWidth / ${video}.videoHeight`)).toBeCloseTo(16 / 9, 2);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(1280);
+    expect(bytes).toBeGreaterThan(5_000);
+    expect(bytes).toBeLessThan(100_000);
+    expect(pages.errors).toEqual([]);
+  });
+
+  it('turns the sound on by one click, and obeys its keys', async () => {
+    const page = await pages.open('/');
+    await live(page);
+    expect(await page.evaluate(`${video}.muted`)).toBe(true);
+    const button = page.getByRole('button', { name: 'Turn sound on', exact: true });
+    await button.click();
+    expect(await page.evaluate(`[${video}.muted, ${video}.paused]`)).toEqual([false, false]);
+    await button.waitFor({ state: 'hidden' });
+    await page.keyboard.press('m');
+    expect(await page.evaluate(`${video}.muted`)).toBe(true);
+    expect(await button.isVisible()).toBe(false);
+    await page.keyboard.press('m');
+    expect(await page.evaluate(`${video}.muted`)).toBe(false);
+    await page.locator('dh-live-viewer').click({ position: { x: 300, y: 200 } });
+    await page.keyboard.press(' ');
+    expect(await page.evaluate(`${video}.paused`)).toBe(true);
+    await page.getByText('Paused').waitFor();
+    await page.keyboard.press(' ');
+    await holds(page, `!${video}.paused`);
+    await page.keyboard.press('f');
+    await holds(page, 'document.fullscreenElement !== null');
+    await page.keyboard.press('f');
+    await holds(page, 'document.fullscreenElement === null');
+  });
+
+  it('says that the server is full, waits as long as it is told, and gets in afterwards', async () => {
+    const page = await pages.open('/blank');
+    pages.api.refuse = { status: 503, code: 'viewer_limit', message: 'All places are taken.', retryAfterS: 2 };
+    await page.goto(pages.api.url);
+    await page.getByRole('status').getByText('The server is full').waitFor();
+    const before = posts();
+    const refusedAt = Date.now();
+    pages.api.refuse = null;
+    await live(page);
+    expect(posts()).toBe(before + 1);
+    expect(Date.now() - refusedAt).toBeGreaterThan(1500);
+  });
+
+  it('does not call a restarting server full', async () => {
+    const page = await pages.open('/blank');
+    pages.api.refuse = { status: 503, code: 'stage_unavailable', message: 'The stage is starting.', retryAfterS: 1 };
+    await page.goto(pages.api.url);
+    await page.getByRole('status').getByText('Reconnecting').waitFor();
+    await page.getByText('The stage is starting.').waitFor();
+    pages.api.refuse = null;
+    await live(page);
+  });
+
+  it('says that there is no such session', async () => {
+    const page = await pages.open('/?session=nobody');
+    await page.getByRole('status').getByText('No such session').waitFor();
+  });
+
+  it('stops at a refusal that no retry can change, and tries again on demand', async () => {
+    const page = await pages.open('/blank');
+    const hint = 'Add ?token= to the address.';
+    pages.api.refuse = { status: 401, code: 'unauthorized', message: 'A token is needed.', hint };
+    await page.goto(pages.api.url);
+    await page.getByText(`A token is needed. ${hint}`).waitFor();
+    expect(posts()).toBe(1);
+    pages.api.refuse = null;
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await live(page);
+  });
+
+  it('reconnects when the picture stops though the connection stays', async () => {
+    const page = await pages.open('/');
+    await live(page);
+    await page.evaluate(
+      'window.seen = []; document.addEventListener("dh-state", (event) => window.seen.push(event.detail.state))',
+    );
+    await pages.publisher.evaluate(
+      'for (const pc of Object.values(peers)) for (const sender of pc.getSenders()) void sender.replaceTrack(null)',
+    );
+    await holds(page, 'window.seen.at(-1) === "live"');
+    const seen = await page.evaluate<string[]>('window.seen');
+    expect(seen[0]).toBe('reconnecting');
+    expect(seen).not.toContain('failed');
+    // The place that was given up is freed at once.
+    expect(deletes()).toBe(1);
+  });
+
+  it('tells the server when the page is left', async () => {
+    const page = await pages.open('/');
+    await live(page);
+    await page.goto(`${pages.api.url}/blank`);
+    await expect.poll(deletes).toBe(1);
+  });
+
+  it('comes back to life out of the back/forward cache, or anew', async () => {
+    const page = await pages.open('/');
+    await live(page);
+    await page.goto(`${pages.api.url}/blank`);
+    await page.goBack();
+    await live(page);
+    expect(posts()).toBe(2);
+  });
+});
+
+describe('<dh-live-viewer> in a page of somebody else', () => {
+  it('switches its stream, and lets go when it is removed', async () => {
+    const page = await pages.open('/blank');
+    await page.addScriptTag({ type: 'module', url: '/web/dh-live-viewer.js' });
+    await page.evaluate(`
+      const viewer = document.createElement('dh-live-viewer');
+      viewer.style.cssText = 'width: 400px; height: 400px';
+      viewer.setAttribute('src', '/whep/main');
+      document.body.append(viewer);`);
+    await live(page);
+    await page.evaluate('document.querySelector("dh-live-viewer").setAttribute("src", "/whep/guide")');
+    await expect.poll(() => pages.api.calls.filter((call) => call === 'POST /whep/guide').length).toBe(1);
+    await live(page);
+    await page.evaluate('document.querySelector("dh-live-viewer").remove()');
+    await expect.poll(deletes).toBe(2);
+    expect(pages.errors).toEqual([]);
+  });
+});
