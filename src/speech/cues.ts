@@ -64,9 +64,9 @@ function isStop(symbol: string, alphabet: RawSpeech['alphabet']): boolean {
   return alphabet === 'radio' ? symbol === 'p' : /^[ˈˌ]?[pbɓtʈkcq]/u.test(symbol.normalize('NFC'));
 }
 
-/** Not so an affricate: its end has a shape of its own. */
+/** Not so an affricate, whose end has a shape of its own, or a stop that is not released (`t-`). */
 function endsInBreath(symbol: string): boolean {
-  return /^[ˈˌ]?[ptʈkcq]\P{Ll}*h?$/u.test(symbol);
+  return /^[ˈˌ]?[ptʈkcq][^\p{Ll}-]*h?$/u.test(symbol);
 }
 
 /**
@@ -86,6 +86,8 @@ function holdBeforeBursts(shapes: Shape[], { pcm, sampleRateHz }: RawSpeech): vo
       // The burst may be dated a little late.
       let start = [0, 5, 10, 15, 20].map((ms) => stopMs - ms).find(quiet) ?? stopMs;
       while (quiet(start)) start -= 5;
+      // In a pause the sound does not tell, but the mouth gets ready.
+      if (before?.viseme === 'sil') start = earliest;
       if (shape.viseme === 'PP') start = Math.min(start, shape.endMs - MIN_CLOSURE_MS);
       shape.startMs = Math.max(earliest, start);
       if (before) before.endMs = shape.startMs;

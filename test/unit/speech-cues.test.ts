@@ -113,6 +113,19 @@ describe('cuesOf', () => {
     expect(consonant).toMatchObject({ startMs: 300, endMs: 360 });
   });
 
+  it('closes the lips in the pause before a p', () => {
+    const phones = [
+      { symbol: 'a', startMs: 0, endMs: 200 },
+      { symbol: '', startMs: 200, endMs: 400 },
+      { symbol: 'p', startMs: 400, endMs: 415 },
+      { symbol: 'a', startMs: 415, endMs: 600 },
+    ];
+    const sound = tone(600, [[0, 200, 8000], [400, 600, 8000]]); // prettier-ignore
+    const [, pause, closed] = cuesOf({ pcm: sound, sampleRateHz: RATE, phones, alphabet: 'ipa' }, 0, 600);
+    expect(pause).toEqual({ viseme: 'sil', startMs: 200, endMs: 300 });
+    expect(closed).toEqual({ viseme: 'PP', startMs: 300, endMs: 410 });
+  });
+
   it('keeps a t that nothing follows to its end', () => {
     const phones = [
       { symbol: 'a', startMs: 0, endMs: 300 },
