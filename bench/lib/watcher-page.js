@@ -1,6 +1,6 @@
 // Runs in the page before its own scripts: notes when it asks for the stream, what its video shows, and when beeps sound.
 // `readTimeCode` is put into the page before this file.
-/* global readTimeCode, OffscreenCanvas, HTMLMediaElement, HTMLVideoElement, MediaStreamAudioSourceNode */
+/* global readTimeCode, OffscreenCanvas, HTMLMediaElement, HTMLVideoElement */
 (() => {
   /** 90 kHz at 25 pictures a second. */
   const TICKS_PER_PICTURE = 3600;
@@ -14,10 +14,9 @@
     reading: false,
     frames: [],
     codesRead: 0,
-    onsets: [],
-    ticks: [],
-    /** How much later the ears hear sound than the page got it, in ms. */
-    earDelayMs: 0,
+    /** Blocks of sound that came in. */
+    blocks: 0,
+    beepsMs: [],
   };
   window.watcher = watcher;
   const peers = [];
@@ -90,85 +89,42 @@
     },
   });
 
-  const processor = `registerProcessor('ears', class extends AudioWorkletProcessor {
-    #quiet = 0;
-    #blocks = 0;
-    process([[channel]]) {
-      if (channel) {
-        for (let i = 0; i < channel.length; i++) {
-          if (Math.abs(channel[i]) < 0.05) this.#quiet += 1;
-          else {
-            if (this.#quiet > 4800) this.port.postMessage({ onset: currentTime + i / sampleRate });
-            this.#quiet = 0;
-          }
+  /**
+   * Hears beeps after 100 ms of quiet. The blocks of a track carry the time at which the page got them, on the page's
+   * clock; Web Audio would put a buffer of unknown length in between.
+   */
+  const listen = async (track) => {
+    const blocks = new window.MediaStreamTrackProcessor({ track }).readable.getReader();
+    let quiet = 0;
+    for (;;) {
+      const { value: block, done } = await blocks.read();
+      if (done) return;
+      const { timestamp, sampleRate, numberOfFrames } = block;
+      const samples = new Float32Array(numberOfFrames);
+      block.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+      block.close();
+      watcher.blocks += 1;
+      for (let i = 0; i < samples.length; i++) {
+        if (Math.abs(samples[i]) < 0.05) quiet += 1;
+        else {
+          const atMs = performance.timeOrigin + timestamp / 1000 + (i * 1000) / sampleRate;
+          if (quiet > sampleRate / 10) watcher.beepsMs.push(atMs);
+          quiet = 0;
         }
       }
-      this.#blocks += 1;
-      if (this.#blocks % 8 === 0) this.port.postMessage({ tick: currentTime + 128 / sampleRate });
-      return true;
     }
-  });`;
-  const openEars = async () => {
-    const audio = new AudioContext({ sampleRate: 48_000, latencyHint: 'interactive' });
-    await audio.audioWorklet.addModule(URL.createObjectURL(new Blob([processor], { type: 'text/javascript' })));
-    await audio.resume();
-    return audio;
   };
 
-  /** The delay of a media stream's way into Web Audio, in ms: the same beeps straight and through a stream. */
-  const measureEars = async (audio) => {
-    const paths = [[], []];
-    const nodes = paths.map((onsets) => {
-      const node = new AudioWorkletNode(audio, 'ears');
-      node.port.onmessage = ({ data }) => data.onset !== undefined && onsets.push(data.onset);
-      node.connect(audio.destination);
-      return node;
-    });
-    const stream = audio.createMediaStreamDestination();
-    new MediaStreamAudioSourceNode(audio, { mediaStream: stream.stream }).connect(nodes[1]);
-    const gain = new window.GainNode(audio, { gain: 0 });
-    const tone = new window.OscillatorNode(audio, { frequency: 1000 });
-    tone.connect(gain);
-    gain.connect(nodes[0]);
-    gain.connect(stream);
-    tone.start();
-    const begin = audio.currentTime + 0.3;
-    const beeps = 8;
-    for (let i = 0; i < beeps; i++) {
-      gain.gain.setValueAtTime(0.1, begin + i * 0.207);
-      gain.gain.setValueAtTime(0, begin + i * 0.207 + 0.05);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    tone.stop();
-    for (const node of nodes) node.disconnect();
-    const [straight, through] = paths;
-    const delays = straight
-      .map((at) => through.find((other) => other >= at - 0.001 && other < at + 0.15) - at)
-      .filter(Number.isFinite)
-      .sort((a, b) => a - b);
-    return delays.length < beeps / 2 ? Number.NaN : delays[Math.floor(delays.length / 2)] * 1000;
-  };
-
-  /** Begins to read time codes and to listen for beeps; resolves when the ears' own delay is known. */
-  window.startWatching = async () => {
+  /** Turns the page's sound on, and begins to read time codes and to listen for beeps. */
+  window.startWatching = () => {
+    document.querySelector('dh-live-viewer').turnSoundOn();
     watcher.reading = true;
-    const audio = await openEars();
-    watcher.earDelayMs = await measureEars(audio);
-    const node = new AudioWorkletNode(audio, 'ears');
-    node.port.onmessage = ({ data }) => {
-      if (data.onset !== undefined) watcher.onsets.push(data.onset);
-      else watcher.ticks.push([data.tick, wall() - data.tick * 1000]);
-    };
-    audio.createMediaStreamSource(video.srcObject).connect(node);
-    // The page's own video plays the sound; this is only there so that the ears run.
-    const silence = new window.GainNode(audio, { gain: 0 });
-    node.connect(silence);
-    silence.connect(audio.destination);
+    void listen(video.srcObject.getAudioTracks()[0].clone());
   };
 
   /** Forgets what was seen and heard so far. */
   window.forgetWatched = () => {
-    watcher.frames.length = watcher.onsets.length = watcher.ticks.length = 0;
+    watcher.frames.length = watcher.beepsMs.length = 0;
   };
 
   /** `inbound-rtp` of the present connection, by kind. */

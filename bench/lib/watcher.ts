@@ -28,13 +28,9 @@ interface Noted {
   firstCallMs: number;
   firstShownMs: number;
   frames: SeenFrame[];
-  onsets: number[];
-  ticks: [contextS: number, offsetMs: number][];
-  earDelayMs: number;
+  blocks: number;
+  beepsMs: number[];
 }
-
-/** Ticks this near to a sound tell how the clocks of sound and wall lie to each other. */
-const TICKS_NEAR_S = 1;
 
 /** The viewer page `/` in a context of its own. */
 export class Watcher {
@@ -66,7 +62,7 @@ export class Watcher {
   /** Reads time codes and hears beeps from now on. */
   async start(): Promise<void> {
     await this.page.evaluate('startWatching()');
-    await until(async () => (await this.#noted()).ticks.length > 20);
+    await until(async () => (await this.#noted()).blocks > 20);
   }
 
   forget(): Promise<void> {
@@ -77,18 +73,9 @@ export class Watcher {
     return (await this.#noted()).frames;
   }
 
-  /** When beeps after 100 ms of quiet began, as the page got them: the ears' own delay is taken off. */
+  /** When beeps after 100 ms of quiet began, as the browser took them out of its jitter buffer to play them. */
   async beepsMs(): Promise<number[]> {
-    const { onsets, ticks, earDelayMs } = await this.#noted();
-    return onsets.map((atS) => {
-      const offsets = ticks.filter(([tickS]) => Math.abs(tickS - atS) < TICKS_NEAR_S).map(([, offsetMs]) => offsetMs);
-      // The smallest distance of the two clocks is the one without waiting in it.
-      return atS * 1000 + Math.min(...offsets) - earDelayMs;
-    });
-  }
-
-  async earDelayMs(): Promise<number> {
-    return (await this.#noted()).earDelayMs;
+    return (await this.#noted()).beepsMs;
   }
 
   inbound(): Promise<Inbound> {
