@@ -45,7 +45,8 @@ describe('speaking in the studio', () => {
     expect(await box.inputValue()).toBe('First line\nsecond 👋');
     await page.getByLabel('Search voices').fill('');
     const groups = await page.evaluate('[...document.querySelectorAll("#voice optgroup")].map((group) => group.label)');
-    expect(groups).toEqual(['English', 'German', 'Mandarin Chinese']);
+    // What Mandarin is called depends on the browser's language data.
+    expect(groups).toEqual([expect.stringContaining('Chinese'), 'English', 'German']);
     expect(pages.errors).toEqual([]);
   });
 

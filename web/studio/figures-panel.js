@@ -13,6 +13,7 @@ export class FiguresPanel {
   #rows = new Map();
   #chart = new FiguresChart(byId('chart'));
   #timer = 0;
+  #drops = { count: Infinity, atMs: -Infinity };
   #render = batched(() => this.#show());
 
   constructor() {
@@ -36,6 +37,7 @@ export class FiguresPanel {
   /** Another session: its curve begins anew. */
   clear() {
     this.#chart.clear();
+    this.#drops.count = Infinity;
     this.update(null);
   }
 
@@ -70,7 +72,7 @@ export class FiguresPanel {
       'Queue',
       queue ? `${queue.length} of ${queue.capacity}` : '–',
       queue ? `${queue.drops} dropped` : '',
-      queue?.drops > 0,
+      this.#droppedLately(queue),
     );
     this.#row('Viewers', info ? String(info.viewers) : '–', info?.preset ? `preset ${info.preset}` : '');
     this.#row(
@@ -94,6 +96,14 @@ export class FiguresPanel {
     setText(byId('utterance'), text);
     byId('utterance').title = utterance?.text ?? '';
     byId('interrupt').disabled = !this.#info;
+  }
+
+  /** The count is since the start: only what was dropped in the last ten seconds is worth a colour. */
+  #droppedLately(queue) {
+    if (!queue) return false;
+    if (queue.drops > this.#drops.count) this.#drops.atMs = performance.now();
+    this.#drops.count = queue.drops;
+    return performance.now() - this.#drops.atMs < 10_000;
   }
 
   #row(name, value, detail, alarming = false) {

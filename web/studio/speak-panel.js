@@ -55,8 +55,8 @@ export class SpeakPanel {
     const first = search.value.trim() === '' ? 'Automatic' : `Automatic (${count} found below)`;
     voice.replaceChildren(create('option', { value: '' }, first), ...groups);
     voice.value = selected;
-    // A search shows its first hit at once, as a person who searched wants it.
-    if (voice.selectedIndex < 0) voice.selectedIndex = search.value.trim() !== '' && count > 0 ? 1 : 0;
+    // A search takes its first hit at once, as a person who searched wants it.
+    if (voice.selectedIndex < 1) voice.selectedIndex = search.value.trim() !== '' && count > 0 ? 1 : 0;
   }
 
   #count() {
