@@ -44,6 +44,20 @@ export class PushSource {
     return this.#samples <= most;
   }
 
+  /** Everything that waits, as one: small messages must not cost a call each when the reader is slow. */
+  #takeAll(): Int16Array | null {
+    if (this.#pieces.length === 0) return null;
+    const all = new Int16Array(this.#samples);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    this.#pieces = [];
+    this.#samples = 0;
+    return all;
+  }
+
   end(): void {
     this.#ended = true;
     this.#wake?.();
@@ -54,9 +68,8 @@ export class PushSource {
     signal.addEventListener('abort', stop, { once: true });
     try {
       while (!signal.aborted) {
-        const pcm = this.#pieces.shift();
+        const pcm = this.#takeAll();
         if (pcm) {
-          this.#samples -= pcm.length;
           this.#onDrain();
           yield { pcm, sampleRateHz: this.#rate, cues: null };
         } else if (this.#ended) return;

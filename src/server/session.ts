@@ -136,7 +136,14 @@ export class Session extends EventEmitter<SessionEventMap> {
         },
       );
     }
-    return this.stage.api.addViewer(this.id, viewerId, offer);
+    try {
+      return await this.stage.api.addViewer(this.id, viewerId, offer);
+    } catch (error) {
+      // It died before it could answer: for players that is the same as not being there yet.
+      const { code, message, hint } = DhError.from(error);
+      if (code !== 'stage_unavailable') throw error;
+      throw new DhError('session_not_live', message, { ...(hint === undefined ? {} : { hint }), cause: error });
+    }
   }
 
   async removeViewer(viewerId: string): Promise<boolean> {
