@@ -85,7 +85,15 @@ export class UploadStore implements Closable {
         yield part;
       }
     };
-    await pipeline(stream, count, this.#createFile(path), { signal: this.#receiving.signal });
+    const file = this.#createFile(path);
+    // A file that is still being opened when the sender goes away appears after that: it is gone only when closed.
+    const closed = new Promise<void>((resolve) => file.once('close', resolve));
+    try {
+      await pipeline(stream, count, file, { signal: this.#receiving.signal });
+    } finally {
+      file.destroy();
+      await closed;
+    }
     return bytes;
   }
 

@@ -77,7 +77,11 @@ describe('say', () => {
 
 describe('audio files', () => {
   const upload = (body: Buffer | string, type = 'audio/wav') =>
-    fetch(`${server.url}${main}/audio`, { method: 'POST', headers: { 'Content-Type': type }, body: typeof body === "string" ? body : new Uint8Array(body) });
+    fetch(`${server.url}${main}/audio`, {
+      method: 'POST',
+      headers: { 'Content-Type': type },
+      body: typeof body === 'string' ? body : new Uint8Array(body),
+    });
 
   it('speaks a WAV, also as a form', async () => {
     const events = await EventLog.open(server);

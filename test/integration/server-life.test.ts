@@ -21,7 +21,7 @@ const alive = (pid: number): boolean => {
   }
 };
 async function stagePid(server: TestServer): Promise<number> {
-  return ((await server.get('/api/v1/stats')) as Json).stages[0].pid as number;
+  return (await server.get('/api/v1/stats')).stages[0].pid as number;
 }
 
 describe('a stage that is lost', () => {
@@ -48,7 +48,7 @@ describe('a stage that is lost', () => {
       const ended = await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId, 20_000);
       // Nothing of it is lost: it ends at the same sample.
       expect(Math.abs(ended.data.playedMs - wholeMs)).toBeLessThanOrEqual(1);
-      expect(((await server.get('/api/v1/stats')) as Json).stages[0].restarts).toBe(1);
+      expect((await server.get('/api/v1/stats')).stages[0].restarts).toBe(1);
       events.close();
     },
     60_000,
@@ -79,9 +79,7 @@ describe('shutdown', () => {
     const server = await start();
     await server.post(`${main}/say`, { text: 'I am in the middle of something.' });
     await until(async () => (await server.get(main)).state === 'speaking');
-    const pids = ((await server.get('/api/v1/stats')) as Json).processes.map(
-      ({ pid }: Json) => pid as number,
-    ) as number[];
+    const pids = (await server.get('/api/v1/stats')).processes.map(({ pid }: Json) => pid as number) as number[];
     const events = await EventLog.open(server); // an open connection does not hold it up
     const begin = performance.now();
     const code =

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readThreadTimes, ThreadWatch, type ThreadTimes } from '../../src/server/thread-watch.js';
+import { readThreadTimes, ThreadWatch } from '../../src/server/thread-watch.js';
 
 /** Feeds one measurement a second; `share` says how much of each second a thread works. */
 function firstAlarm(seconds: number, share: (thread: number, second: number) => number): [number, number] | null {
@@ -9,7 +9,7 @@ function firstAlarm(seconds: number, share: (thread: number, second: number) => 
     [12, 0],
   ]);
   for (let second = 0; second <= seconds; second++) {
-    const found = watch.add(new Map(used) as ThreadTimes, second * 1000);
+    const found = watch.add(new Map(used), second * 1000);
     if (found !== null) return [found, second];
     for (const [thread, ms] of used) used.set(thread, ms + 1000 * share(thread, second));
   }
