@@ -93,8 +93,10 @@ function pace(frames: readonly SeenFrame[]): void {
   figures['longestGapMs'] = Math.max(...gaps);
   figures['gapMs_p99'] = quantile(gaps, 0.99);
   figures['numbersLeftOut'] = last.n - first.n - (different.length - 1);
-  // Put on the screen, but the page was told too late to look.
-  figures['notLookedAt'] = last.presented - first.presented - (different.length - 1);
+  // Handed to the compositor without the page being told: each was seen, or covered by the next before it was seen.
+  const presented = last.presented - first.presented;
+  figures['fpsPresented'] = (presented * 1000) / (last.shownMs - first.shownMs);
+  figures['notLookedAt'] = presented - (different.length - 1);
   figures['unreadable'] = frames.length - read.length;
 }
 
