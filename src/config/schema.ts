@@ -35,12 +35,14 @@ export const MemorySchema = z.strictObject({
     .int()
     .min(200)
     .default(3000)
-    .describe('Memory limit of each process in MB; a smaller limit of the container counts instead.'),
+    .describe(
+      'Memory limit of each stage process in MB (a smaller one of the container counts instead): one that stays over it is replaced.',
+    ),
   gcIntervalS: z
     .number()
     .min(1)
     .default(30)
-    .describe('Least seconds between two forced garbage collections, when the limit is near.'),
+    .describe('Least seconds between two forced garbage collections of a stage, from 80 % of its limit.'),
   checkIntervalMs: z.number().int().min(50).max(60_000).default(250).describe('How often memory is measured, in ms.'),
 });
 

@@ -123,20 +123,21 @@ export class Control {
     this.#statsLine?.close();
     this.#sockets?.close();
     await within(SHUTDOWN_LIMIT / 3, this.sessions.close());
-    await within(
-      SHUTDOWN_LIMIT / 2,
-      Promise.all([
-        this.#supervisor.close(SHUTDOWN_LIMIT / 3),
-        this.#speech.close(),
-        this.#uploads.close(),
-        this.#media.close(),
-        this.#bakes.close(),
-        this.#app?.close(),
-      ]),
-    );
+    const [outstanding] =
+      (await within(
+        SHUTDOWN_LIMIT / 2,
+        Promise.all([
+          this.#supervisor.close(SHUTDOWN_LIMIT / 3),
+          this.#speech.close(),
+          this.#uploads.close(),
+          this.#media.close(),
+          this.#bakes.close(),
+          this.#app?.close(),
+        ]),
+      )) ?? [];
     this.#stats.close();
     await rm(this.#temp, { recursive: true, force: true });
-    log.info({ sessions: sessions.length, viewers, ms: Math.round(clock() - begin) }, 'stopped');
+    log.info({ sessions: sessions.length, viewers, ...outstanding, ms: Math.round(clock() - begin) }, 'stopped');
   }
 
   async #bake(avatar: string, width: number, height: number): Promise<string> {
@@ -192,10 +193,11 @@ export class Control {
   }
 }
 
-/** Waits for `work`, but no longer than `limit` ms. */
-async function within(limit: number, work: Promise<unknown>): Promise<void> {
+/** The result of `work`, or undefined when it fails or takes longer than `limit` ms. */
+async function within<T>(limit: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)));
-  await Promise.race([work.catch(() => undefined), late]);
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), limit)));
+  const result = await Promise.race([work.catch(() => undefined), late]);
   clearTimeout(timer);
+  return result;
 }

@@ -5,7 +5,7 @@ import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
-import type { Heartbeat, StageApi, StageEvents } from '../stage/protocol.js';
+import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
 import { readThreadTimes, ThreadWatch } from './thread-watch.js';
 
@@ -89,7 +89,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
       serialization: 'advanced',
       // glibc keeps an arena per thread; two are enough for a stage and keep freed memory together.
       env: { ...process.env, MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2' },
-      execArgv: ['--enable-source-maps'],
+      execArgv: ['--enable-source-maps', '--expose-gc'],
     });
     this.#child = child;
     child.once('exit', (code, signal) => this.#gone(child, this.#killReason ?? `exit ${signal ?? code ?? 'unknown'}`));
@@ -101,17 +101,23 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   }
 
   /** Ends the process: asks first, kills after `timeoutMs`. Twice is harmless. */
-  async close(timeoutMs = 2_000): Promise<void> {
+  async close(timeoutMs = 2_000): Promise<ShutdownReport | null> {
     this.#closed = true;
     if (this.#restart) clearTimeout(this.#restart);
     const child = this.#child;
-    if (!child) return;
+    if (!child) return null;
+    let report: ShutdownReport | null = null;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     const killer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
-    if (this.#ready) this.#rpc?.shutdown().catch(() => undefined);
+    if (this.#ready)
+      this.#rpc
+        ?.shutdown()
+        .then((sent) => (report = sent))
+        .catch(() => undefined);
     else child.kill('SIGKILL');
     await gone;
     clearTimeout(killer);
+    return report;
   }
 
   #handlers(child: ChildProcess): StageEvents {
@@ -133,6 +139,10 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
       utteranceEnded: (...args) => void (current() && this.emit('utteranceEnded', ...args)),
       viewersChanged: (...args) => void (current() && this.emit('viewersChanged', ...args)),
       warning: (...args) => void (current() && this.emit('warning', ...args)),
+      overMemory: (rssBytes) => {
+        const [used, limit] = [rssBytes, this.#options.stage.memory.limitBytes].map((bytes) => Math.round(bytes / 1e6));
+        if (current()) this.#kill(`${used} MB of memory, the limit is ${limit} MB`);
+      },
     };
   }
 

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/schema.js';
+import { effectiveLimitBytes } from '../guard/memory-guard.js';
 import type { Clock } from '../units.js';
 import { StageProcess } from './stage-process.js';
 
@@ -24,10 +25,18 @@ export class Supervisor {
       const mediaPort = await freeUdpPort(wanted, bindAddress, taken);
       taken.add(mediaPort);
       const { publicIp } = config.server;
+      const { maxMemoryMb, gcIntervalS, checkIntervalMs } = config.memory;
+      const memory = { limitBytes: effectiveLimitBytes(maxMemoryMb), gcIntervalS, checkIntervalMs };
       stages.push(
         new StageProcess({
           index,
-          stage: { mediaPort, bindAddress, debugTimecode: config.debugTimecode, ...(publicIp ? { publicIp } : {}) },
+          stage: {
+            mediaPort,
+            bindAddress,
+            debugTimecode: config.debugTimecode,
+            memory,
+            ...(publicIp ? { publicIp } : {}),
+          },
           heartbeatTimeoutMs: config.stages.heartbeatTimeoutMs,
           clock,
         }),
@@ -56,8 +65,13 @@ export class Supervisor {
     return this.#load.get(stage) ?? 0;
   }
 
-  async close(timeoutMs?: number): Promise<void> {
-    await Promise.all(this.stages.map((stage) => stage.close(timeoutMs)));
+  /** Ends all stages; says how many frames and chunks were not given back, over those that could still answer. */
+  async close(timeoutMs?: number): Promise<{ framesOutstanding: number; chunksOutstanding: number }> {
+    const reports = await Promise.all(this.stages.map((stage) => stage.close(timeoutMs)));
+    return {
+      framesOutstanding: reports.reduce((sum, report) => sum + (report?.framesOutstanding ?? 0), 0),
+      chunksOutstanding: reports.reduce((sum, report) => sum + (report?.chunksOutstanding ?? 0), 0),
+    };
   }
 }
 

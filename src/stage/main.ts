@@ -1,3 +1,4 @@
+import { MemoryGuard } from '../guard/memory-guard.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';
@@ -13,6 +14,15 @@ process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('disconnect', () => process.exit(0));
 
+const { limitBytes, gcIntervalS, checkIntervalMs } = options.memory;
+const guard = new MemoryGuard({ limitBytes, gcIntervalS });
+// A timer runs between two ticks of a session, never in the middle of a frame.
+const memoryWatch = setInterval(() => {
+  const action = guard.check(process.memoryUsage.rss(), performance.now());
+  if (action === 'collect') globalThis.gc?.();
+  else if (action === 'replace') void events.overMemory.asEvent(process.memoryUsage.rss());
+}, checkIntervalMs);
+
 const stage = new Stage(
   options,
   {
@@ -22,9 +32,11 @@ const stage = new Stage(
     utteranceEnded: (...args) => void events.utteranceEnded.asEvent(...args),
     viewersChanged: (...args) => void events.viewersChanged.asEvent(...args),
     warning: (...args) => void events.warning.asEvent(...args),
+    overMemory: (...args) => void events.overMemory.asEvent(...args),
   },
   () => {
     clearInterval(heart);
+    clearInterval(memoryWatch);
     // After the answer has left. `process.exit` does not run native destructors, which is what is wanted here.
     setTimeout(() => process.exit(0), 20);
   },

@@ -8,5 +8,10 @@ export const StageOptionsSchema = z.strictObject({
   bindAddress: z.string(),
   publicIp: z.string().optional(),
   debugTimecode: z.boolean(),
+  memory: z.strictObject({
+    limitBytes: z.number().positive(),
+    gcIntervalS: z.number().positive(),
+    checkIntervalMs: z.number().positive(),
+  }),
 });
 export type StageOptions = z.infer<typeof StageOptionsSchema>;

@@ -53,6 +53,8 @@ export interface StageEvents {
   utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
   viewersChanged(sessionId: string, count: number): void;
   warning(sessionId: string, code: string, message: string): void;
+  /** It stays over its memory limit: it wants to be replaced. */
+  overMemory(rssBytes: number): void;
 }
 
 export interface Timing {
@@ -87,7 +89,7 @@ export interface Heartbeat {
 export interface ShutdownReport {
   sessions: number;
   viewers: number;
-  /** Frames and chunks that were not given back: 0 unless there is a defect. */
+  /** Frames and chunks that sessions had not given back when they closed: 0 unless there is a defect. */
   framesOutstanding: number;
   chunksOutstanding: number;
 }

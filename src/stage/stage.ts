@@ -16,6 +16,7 @@ export class Stage {
   readonly #sessions = new Map<string, { session: StageSession; bakedPath: string }>();
   readonly #avatars = new Map<string, SharedAvatar>();
   readonly #onShutdown: () => void;
+  readonly #outstanding = { frames: 0, chunks: 0 };
   #seed = 1;
 
   constructor(options: StageOptions, events: StageEvents, onShutdown: () => void) {
@@ -62,25 +63,25 @@ export class Stage {
     if (!entry) return;
     this.#sessions.delete(id);
     entry.session.close();
+    const { frames, chunks } = entry.session.outstanding;
+    this.#outstanding.frames += frames;
+    this.#outstanding.chunks += chunks;
     this.#giveBack(entry.bakedPath);
   }
 
   #shutdown(): ShutdownReport {
     const entries = [...this.#sessions.values()].map(({ session }) => session);
-    const report: ShutdownReport = {
+    const counts = {
       sessions: entries.length,
       viewers: entries.reduce((sum, { viewerCount }) => sum + viewerCount, 0),
-      framesOutstanding: 0,
-      chunksOutstanding: 0,
     };
-    for (const session of entries) {
-      this.#closeOne(session.id);
-      const { frames, chunks } = session.outstanding;
-      report.framesOutstanding += frames;
-      report.chunksOutstanding += chunks;
-    }
+    for (const { id } of entries) this.#closeOne(id);
     this.#onShutdown();
-    return report;
+    return {
+      ...counts,
+      framesOutstanding: this.#outstanding.frames,
+      chunksOutstanding: this.#outstanding.chunks,
+    };
   }
 
   #get(id: string): StageSession {

@@ -87,7 +87,12 @@ describe('shutdown', () => {
     expect(code).toBe(0);
     expect(performance.now() - begin).toBeLessThan(3000);
     await until(() => pids.every((pid) => !alive(pid)));
-    expect(server.log.at(-1)).toMatchObject({ msg: 'stopped', sessions: 1 });
+    expect(server.log.at(-1)).toMatchObject({
+      msg: 'stopped',
+      sessions: 1,
+      framesOutstanding: 0,
+      chunksOutstanding: 0,
+    });
     events.close();
   });
 
