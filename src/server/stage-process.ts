@@ -7,6 +7,7 @@ import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
+import { MALLOC_ENV } from './malloc-env.js';
 import { readThreadTimes, ThreadWatch } from './thread-watch.js';
 
 export interface StageProcessOptions {
@@ -87,8 +88,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     this.#killReason = null;
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
       serialization: 'advanced',
-      // glibc keeps an arena per thread; two are enough for a stage and keep freed memory together.
-      env: { ...process.env, MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2' },
+      env: { ...MALLOC_ENV, ...process.env },
       execArgv: ['--enable-source-maps', '--expose-gc'],
     });
     this.#child = child;

@@ -276,6 +276,14 @@ describe('the rest of the API', () => {
     expect(await errorOf(await fetch(`${server.url}/nothing`))).toMatchObject({ status: 404, code: 'not_found' });
   });
 
+  it('lets pages of other sites load the viewer element', async () => {
+    const headers = { Origin: 'https://shop.example' };
+    const element = await fetch(`${server.url}/web/dh-live-viewer.js`, { headers });
+    expect(element.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    const api = await fetch(`${server.url}/api/v1/stats`, { headers });
+    expect(api.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
   it('does not let pages of other sites use the API', async () => {
     const response = await server.post(`${main}/say`, { text: 'Hi' }, { Origin: 'https://evil.example' });
     expect(await errorOf(response)).toMatchObject({ status: 403, code: 'origin_forbidden' });

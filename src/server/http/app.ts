@@ -32,7 +32,8 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   const { corsOrigins, token } = config.server;
   await app.register(cors, {
     delegator: (request, done) => {
-      const open = request.url?.startsWith('/whep') || corsOrigins.includes('*');
+      // Watching, and the element that does it, is for every page.
+      const open = /^\/(whep|web)\//.test(request.url ?? '') || corsOrigins.includes('*');
       done(null, {
         origin: open ? true : corsOrigins,
         methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
