@@ -14,8 +14,13 @@ class Onset extends AudioWorkletProcessor {
     if (block) for (const x of block) sum += x * x;
     const level = block ? Math.sqrt(sum / block.length) : 0;
     this.peak = Math.max(this.peak ?? 0, level);
-    if (level > 0.05 && (this.quiet ?? 0) > 20) this.port.postMessage({ at: currentTime });
+    // Armed by silence, fired by a loud block: a tone that begins in the middle of a block passes through both levels.
     this.quiet = level > 0.01 ? 0 : (this.quiet ?? 0) + 1;
+    if (this.quiet > 20) this.armed = true;
+    if (this.armed && level > 0.05) {
+      this.armed = false;
+      this.port.postMessage({ at: currentTime });
+    }
     if ((this.n = (this.n ?? 0) + 1) % 100 === 0) this.port.postMessage({ peak: this.peak });
     return true;
   }
