@@ -4,6 +4,7 @@ import { bakeStored } from './bake.js';
 import { storeBake } from './bake-cache.js';
 import { Catalogue } from './catalogue.js';
 import { DhError, type ErrorJson } from '../errors.js';
+import { endWithParent } from '../rpc/end-with-parent.js';
 
 /** Asks for one bake. `spareDir` is used when the cache cannot be written. */
 export interface BakeRequest {
@@ -51,4 +52,4 @@ try {
   // Not allowed here; then it runs as it is.
 }
 process.on('message', (request: BakeRequest) => void serve(request));
-process.on('disconnect', () => process.exit(0));
+endWithParent();

@@ -6,11 +6,12 @@ import { createBirpc } from 'birpc';
 import { AV_LOG_QUIET } from 'node-av/constants';
 import { Log } from 'node-av/lib';
 import { MediaJobs } from './media-jobs.js';
+import { endWithParent } from '../rpc/end-with-parent.js';
 
 Log.setLevel(AV_LOG_QUIET);
 
 // Without a parent there is nobody to decode for. SIGKILL, as an orderly exit would wait for a decoder that hangs.
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+endWithParent(() => process.kill(process.pid, 'SIGKILL'));
 
 const jobs = new MediaJobs();
 createBirpc<Record<string, never>, MediaJobs>(jobs, {

@@ -1,4 +1,5 @@
 import { MemoryGuard } from '../guard/memory-guard.js';
+import { endWithParent } from '../rpc/end-with-parent.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';
@@ -12,7 +13,8 @@ const options = StageOptionsSchema.parse(JSON.parse(process.argv[2] ?? '{}'));
 // Ctrl+C in a terminal reaches the whole group: control decides when a stage stops.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-process.on('disconnect', () => process.exit(0));
+// Not `process.exit`: it waits for native handles, and once was seen to wait for ever.
+endWithParent(() => process.kill(process.pid, 'SIGKILL'));
 
 const { limitBytes, gcIntervalS, checkIntervalMs } = options.memory;
 const guard = new MemoryGuard({ limitBytes, gcIntervalS });

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
+import { packagePath } from '../../src/entry.js';
 import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
 
 const running: TestServer[] = [];
@@ -103,6 +105,27 @@ describe('shutdown', () => {
     await until(() => !alive(stage), 3000);
   });
 });
+
+it.each(['stage/main.js', 'media/media-process.js', 'avatar/bake-worker.js'])(
+  '%s ends when its parent died before it was up',
+  async (entry) => {
+    const options = {
+      mediaPort: 40_000,
+      bindAddress: '127.0.0.1',
+      debugTimecode: false,
+      memory: { limitBytes: 1e9, gcIntervalS: 30, checkIntervalMs: 250 },
+    };
+    const script = `
+      import { fork } from 'node:child_process';
+      const [path, options] = process.argv.slice(1);
+      const child = fork(path, [options], { serialization: 'advanced', stdio: 'ignore' });
+      process.stdout.write(String(child.pid), () => process.kill(process.pid, 'SIGKILL'));`;
+    const args = ['--input-type=module', '-e', script, packagePath(`dist/${entry}`), JSON.stringify(options)];
+    const pid = Number(spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout);
+    expect(pid).toBeGreaterThan(0);
+    await until(() => !alive(pid));
+  },
+);
 
 it('says what to do when the port is taken', async () => {
   const server = await start();
