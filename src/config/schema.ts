@@ -8,6 +8,10 @@ const evenPixels = (least: number, most: number) =>
     .max(most)
     .refine((value) => value % 2 === 0, 'must be even');
 
+/** How much an idle session may cost, best first. The guard lowers it before it refuses work. */
+export const IDLE_QUALITIES = ['full', 'half', 'low'] as const;
+export type IdleQuality = (typeof IDLE_QUALITIES)[number];
+
 /** What a preset says about a session: picture, sound and queue. */
 export const ProfileSchema = z.strictObject({
   width: evenPixels(64, 3840).default(1280).describe('Width of the output picture in pixels, even.'),
@@ -26,25 +30,53 @@ export const ProfileSchema = z.strictObject({
     .default(3)
     .describe('Most chunks of 40 ms that wait in the audio queue. A live source that is faster drops the oldest.'),
   framePoolSize: z.number().int().min(2).max(32).default(5).describe('Preallocated picture buffers of a session.'),
+  idleQuality: z
+    .enum(IDLE_QUALITIES)
+    .default('full')
+    .describe(
+      'Pictures while nobody speaks: `full`; `half`, 12.5 a second at half the bit rate; `low`, 5 a second at a quarter.',
+    ),
 });
 export type SessionProfile = z.infer<typeof ProfileSchema>;
 
-export const MemorySchema = z.strictObject({
-  maxMemoryMb: z
-    .number()
-    .int()
-    .min(200)
-    .default(3000)
-    .describe(
-      'Memory limit of each stage process in MB (a smaller one of the container counts instead): one that stays over it is replaced.',
-    ),
-  gcIntervalS: z
-    .number()
-    .min(1)
-    .default(30)
-    .describe('Least seconds between two forced garbage collections of a stage, from 80 % of its limit.'),
-  checkIntervalMs: z.number().int().min(50).max(60_000).default(250).describe('How often memory is measured, in ms.'),
-});
+const share = (value: number) => z.number().min(0.1).max(1).default(value);
+
+export const MemorySchema = z
+  .strictObject({
+    maxMemoryMb: z
+      .number()
+      .int()
+      .min(1)
+      .default(3000)
+      .describe(
+        'Memory limit of the whole server, all processes, in MB; a smaller one of the container counts instead.',
+      ),
+    gcIntervalS: z
+      .number()
+      .min(1)
+      .default(30)
+      .describe('Least seconds between two forced garbage collections of a process, from its soft level on.'),
+    checkIntervalMs: z.number().int().min(50).max(60_000).default(250).describe('How often memory is measured, in ms.'),
+    softShare: share(0.8).describe('Share of the limit from which caches are trimmed and garbage is collected.'),
+    softRelease: share(0.7).describe('Share of the limit below which that ends.'),
+    hardShare: share(0.95).describe('Share of the limit from which work is refused, then ended.'),
+    hardRelease: share(0.85).describe('Share of the limit below which work is accepted again.'),
+    cooldownMs: z
+      .number()
+      .int()
+      .min(0)
+      .default(1000)
+      .describe('Least time between two steps of the ladder, so that one can take effect before the next, in ms.'),
+    imageCacheMb: z.number().min(0).default(200).describe('Most memory of decoded pictures that are kept, in MB.'),
+  })
+  .refine(
+    ({ softRelease, softShare, hardRelease, hardShare }) =>
+      softRelease < softShare && softShare < hardShare && hardRelease < hardShare,
+    {
+      message: 'softRelease < softShare < hardShare and hardRelease < hardShare must hold',
+    },
+  );
+export type MemoryConfig = z.infer<typeof MemorySchema>;
 
 export const ServerSchema = z.strictObject({
   host: z
@@ -96,12 +128,44 @@ export const LimitsSchema = z.strictObject({
   maxUploadDurationS: z.number().min(1).default(3600).describe('Longest sound of an uploaded file, in seconds.'),
 });
 
+export const MonitorSchema = z.strictObject({
+  cpuPercent: z
+    .number()
+    .min(1)
+    .default(90)
+    .describe('CPU of the machine, in percent of all cores, that raises an alert.'),
+  eventLoopDelayMs: z
+    .number()
+    .min(1)
+    .default(100)
+    .describe('Delay of an event loop (p99) that raises an alert, in ms.'),
+  fps: z
+    .number()
+    .min(0)
+    .max(25)
+    .default(24)
+    .describe('Pictures a second of a watched session below which an alert is raised.'),
+  diskFreeMb: z.number().min(0).default(500).describe('Free disk space under which an alert is raised, in MB.'),
+  unaccountedMbPerHour: z
+    .number()
+    .min(1)
+    .default(60)
+    .describe('Growth of the memory that is in no register that raises an alert, in MB per hour.'),
+  webhooks: z
+    .array(z.url())
+    .default([])
+    .describe('Addresses that get a POST for each alert that is raised or cleared.'),
+  webhookTimeoutMs: z.number().int().min(100).default(5000).describe('Time that a webhook may take, in ms.'),
+});
+export type MonitorConfig = z.infer<typeof MonitorSchema>;
+
 export const ConfigSchema = z.strictObject({
   server: ServerSchema.prefault({}),
   stages: StagesSchema.prefault({}),
   limits: LimitsSchema.prefault({}),
   session: ProfileSchema.prefault({}).describe('What a session is like unless it asks for another preset.'),
   memory: MemorySchema.prefault({}),
+  monitor: MonitorSchema.prefault({}),
   avatar: z.string().default('presenter').describe('Avatar of the session `main`.'),
   voice: z.string().optional().describe('Voice of the session `main`; otherwise by language.'),
   avatarsDir: z.string().default('avatars').describe('Folder with avatar packages, from the working directory.'),

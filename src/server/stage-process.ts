@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { BirpcReturn } from 'birpc';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
+import type { GuardEvent } from '../guard/guard-state.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
@@ -28,6 +29,7 @@ interface StageProcessEventMap {
   utteranceEnded: [sessionId: string, utteranceId: string, playedMs: number];
   viewersChanged: [sessionId: string, count: number];
   warning: [sessionId: string, code: string, message: string];
+  guard: [GuardEvent];
 }
 
 /** A process that takes longer to come up than this is replaced, in ms. */
@@ -139,6 +141,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
       utteranceEnded: (...args) => void (current() && this.emit('utteranceEnded', ...args)),
       viewersChanged: (...args) => void (current() && this.emit('viewersChanged', ...args)),
       warning: (...args) => void (current() && this.emit('warning', ...args)),
+      guard: (event) => void (current() && this.emit('guard', { ...event, process: `stage-${this.index}` })),
       overMemory: (rssBytes) => {
         const [used, limit] = [rssBytes, this.#options.stage.memory.limitBytes].map((bytes) => Math.round(bytes / 1e6));
         if (current()) this.#kill(`${used} MB of memory, the limit is ${limit} MB`);

@@ -25,8 +25,8 @@ export class Supervisor {
       const mediaPort = await freeUdpPort(wanted, bindAddress, taken);
       taken.add(mediaPort);
       const { publicIp } = config.server;
-      const { maxMemoryMb, gcIntervalS, checkIntervalMs } = config.memory;
-      const memory = { limitBytes: effectiveLimitBytes(maxMemoryMb), gcIntervalS, checkIntervalMs };
+      const { maxMemoryMb, imageCacheMb, ...watchdog } = config.memory;
+      const memory = { ...watchdog, limitBytes: effectiveLimitBytes(maxMemoryMb), imageCacheBytes: imageCacheMb * 1e6 };
       stages.push(
         new StageProcess({
           index,

@@ -12,6 +12,12 @@ export const StageOptionsSchema = z.strictObject({
     limitBytes: z.number().positive(),
     gcIntervalS: z.number().positive(),
     checkIntervalMs: z.number().positive(),
+    softShare: z.number(),
+    softRelease: z.number(),
+    hardShare: z.number(),
+    hardRelease: z.number(),
+    cooldownMs: z.number(),
+    imageCacheBytes: z.number(),
   }),
 });
 export type StageOptions = z.infer<typeof StageOptionsSchema>;

@@ -1,6 +1,9 @@
-import type { SessionProfile } from '../config/schema.js';
+import type { IdleQuality, SessionProfile } from '../config/schema.js';
+import type { GuardEvent, GuardState } from '../guard/guard-state.js';
+import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
 import type { ViewerStats } from '../stream/viewer.js';
 import type { SpeechPiece } from '../units.js';
+import type { StageOptions } from './options.js';
 
 /** Everything that a stage must know to run a session. */
 export interface SessionSpec {
@@ -40,6 +43,22 @@ export interface StageApi {
   interrupt(sessionId: string): Promise<Interrupted>;
   addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
   removeViewer(sessionId: string, viewerId: string): Promise<boolean>;
+  /**
+   * Changes a running session without a missing frame. Queue length, bit rates and idle quality cost nothing; another
+   * size or x264 preset makes a new encoder and costs one IDR (`idr` true). `bakedPath` is given when the size changed.
+   */
+  updateSession(
+    id: string,
+    profile: SessionProfile,
+    bakedPath: string | null,
+    maxViewers: number,
+  ): Promise<{ idr: boolean }>;
+  /** Sets limits and intervals of the memory watchdog at run time. */
+  updateMemory(memory: StageOptions['memory']): Promise<void>;
+  /** Keeps idle pictures at or below a quality, whatever the profiles say; `full` ends that. */
+  capIdleQuality(quality: IdleQuality): Promise<void>;
+  /** Empties caches now, and collects garbage. */
+  trim(level: TrimLevel): Promise<TrimReport>;
   /** Closes everything and says what was still open; the process then ends by itself. */
   shutdown(): Promise<ShutdownReport>;
 }
@@ -53,6 +72,8 @@ export interface StageEvents {
   utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
   viewersChanged(sessionId: string, count: number): void;
   warning(sessionId: string, code: string, message: string): void;
+  /** The ladder took or released a step. */
+  guard(event: GuardEvent): void;
   /** It stays over its memory limit: it wants to be replaced. */
   overMemory(rssBytes: number): void;
 }
@@ -84,6 +105,9 @@ export interface StageSessionStats {
 export interface Heartbeat {
   memory: { rssBytes: number; heapUsedBytes: number; externalBytes: number };
   sessions: StageSessionStats[];
+  guard: GuardState;
+  /** Delay of the stage's event loop since the heartbeat before, in ms. */
+  eventLoopDelayMs: { p50: number; p99: number; max: number };
 }
 
 export interface ShutdownReport {
