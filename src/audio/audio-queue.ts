@@ -36,7 +36,9 @@ export class AudioQueue implements Closable {
     this.#drops++;
     this.#recycle(chunk);
   };
+  /** May be longer than `#capacity` for a while, after a queue of a source that waits was made shorter. */
   #ring: RingBuffer<AudioChunk>;
+  #capacity: number;
   readonly #free: AudioChunk[] = [];
   /** Every chunk of the queue, and whether the consumer has it: a foreign or second release is refused. */
   readonly #taken = new Map<AudioChunk, boolean>();
@@ -55,6 +57,7 @@ export class AudioQueue implements Closable {
     this.#maxTaken = options.maxTaken ?? 2;
     mustBePositive('capacity', capacity);
     mustBePositive('maxTaken', this.#maxTaken);
+    this.#capacity = capacity;
     this.#ring = new RingBuffer<AudioChunk>(capacity, this.#onEvicted);
     this.#fillPool();
   }
@@ -65,26 +68,27 @@ export class AudioQueue implements Closable {
   }
 
   get capacity(): number {
-    return this.#ring.capacity();
+    return this.#capacity;
   }
 
   /** How many chunks `tryPush` would accept now. */
   get room(): number {
-    return this.#closed ? 0 : this.capacity - this.length;
+    return this.#closed ? 0 : Math.max(0, this.#capacity - this.length);
   }
 
   /**
    * Adds 40 ms of a live source; the samples are copied.
    * @param samples Exactly `CHUNK_SAMPLES` samples.
-   * @returns How many chunks were lost by it: 0, or 1 when the oldest made place.
+   * @returns How many chunks were lost by it: 0, or 1 when the oldest made place; more after `resize` with `keep`.
    * @throws RangeError when the number of samples is another.
    */
   push(samples: Int16Array, meta: ChunkMeta): number {
     mustBeChunk(samples);
     if (this.#closed) return 0;
-    const dropped = this.#ring.isFull() ? 1 : 0;
+    let dropped = 0;
     // Before the ring would do it: the chunk that goes is the one that the new samples are written to.
-    if (dropped === 1) this.#onEvicted(this.#ring.deq());
+    for (; this.length >= this.#capacity; dropped++) this.#onEvicted(this.#ring.deq());
+    this.#shorten();
     this.#enqueue(samples, meta);
     return dropped;
   }
@@ -119,6 +123,7 @@ export class AudioQueue implements Closable {
     const chunk = this.#ring.deq();
     this.#taken.set(chunk, true);
     this.#outstanding++;
+    this.#shorten();
     if (!hadRoom) this.#announceRoom();
     return chunk;
   }
@@ -159,6 +164,7 @@ export class AudioQueue implements Closable {
         this.#recycle(chunk);
       } else this.#ring.enq(chunk);
     }
+    this.#shorten();
     if (removed > 0 && !hadRoom) this.#announceRoom();
     return removed;
   }
@@ -180,18 +186,17 @@ export class AudioQueue implements Closable {
   }
 
   /**
-   * Changes the capacity; when fewer may wait than do, the oldest are dropped and counted.
+   * Changes the capacity. When fewer may wait than do, the oldest are dropped and counted, or with `keep` stay until
+   * they are taken: there is no room until then.
    * @throws RangeError when it is not a positive whole number.
    */
-  resize(capacity: number): void {
+  resize(capacity: number, { keep = false }: { keep?: boolean } = {}): void {
     mustBePositive('capacity', capacity);
-    if (this.#closed || capacity === this.capacity) return;
+    if (this.#closed) return;
     const hadRoom = this.room > 0;
-    const old = this.#ring;
-    // A new ring, as ringbufferjs has no resize; the old one goes with all its references.
-    this.#ring = new RingBuffer<AudioChunk>(capacity, this.#onEvicted);
-    while (!old.isEmpty()) this.#ring.enq(old.deq());
-    this.#fillPool();
+    this.#capacity = capacity;
+    if (!keep) while (this.length > capacity) this.#onEvicted(this.#ring.deq());
+    this.#replaceRing(Math.max(capacity, this.length));
     if (!hadRoom) this.#announceRoom();
   }
 
@@ -204,8 +209,22 @@ export class AudioQueue implements Closable {
     for (const chunk of this.#free) this.#taken.delete(chunk);
     this.#free.length = 0;
     // ringbufferjs leaves references in slots that were read.
-    this.#ring = new RingBuffer<AudioChunk>(this.#ring.capacity(), this.#onEvicted);
+    this.#ring = new RingBuffer<AudioChunk>(this.#capacity, this.#onEvicted);
     this.#wakeWaiters();
+  }
+
+  /** Gives a ring that is longer than it should be its length, as soon as what waits fits. */
+  #shorten(): void {
+    if (this.#ring.capacity() > this.#capacity && this.length <= this.#capacity) this.#replaceRing(this.#capacity);
+  }
+
+  /** A new ring, as ringbufferjs has no resize; the old one goes with all its references. */
+  #replaceRing(capacity: number): void {
+    const old = this.#ring;
+    if (old.capacity() === capacity) return;
+    this.#ring = new RingBuffer<AudioChunk>(capacity, this.#onEvicted);
+    while (!old.isEmpty()) this.#ring.enq(old.deq());
+    this.#fillPool();
   }
 
   #enqueue(samples: Int16Array, meta: ChunkMeta): void {

@@ -1,4 +1,5 @@
 import { FRAME_MS, FRAME_RATE, type Clock, type Closable } from '../units.js';
+import { RateMeter } from './rate-meter.js';
 import { TimingRing, type TimingSummary } from './timing-ring.js';
 
 /** Timers as Node has them; passed in so that tests move the time. */
@@ -10,9 +11,9 @@ export interface Timers {
 export interface FrameLoopOptions {
   /**
    * Called for every n from 0 up, in order, never while the promise of the call before is pending. `draw` false: too
-   * late for a picture, but the sound of this n is still due.
+   * late for a picture, but the sound of this n is still due. A tick that returns false has made no picture.
    */
-  onTick(n: number, draw: boolean): void | Promise<void>;
+  onTick(n: number, draw: boolean): void | boolean | Promise<void>;
   /** The process stood still for longer than `maxStallMs`; the schedule was moved by `stalledMs`, no n is left out. */
   onStall?(stalledMs: number): void;
   /** A tick threw; the loop goes on. */
@@ -38,7 +39,6 @@ export interface FrameLoopStats {
   errors: number;
 }
 
-const FPS_WINDOW_MS = 10_000;
 /** A timer may be this early: Node's timers are whole milliseconds, and waiting out the rest would burn CPU. */
 const EARLY_MS = 1;
 
@@ -61,8 +61,7 @@ export class FrameLoop implements Closable {
   readonly #maxStallMs: number;
   readonly #processing = new TimingRing();
   readonly #lateness = new TimingRing();
-  readonly #drawnAt = new TimingRing(2 * (FPS_WINDOW_MS / 1000) * FRAME_RATE);
-  #startedMs = 0;
+  readonly #drawn: RateMeter;
   #originMs = 0;
   #next = 0;
   #timer: unknown;
@@ -76,6 +75,7 @@ export class FrameLoop implements Closable {
     this.#clock = options.clock ?? systemClock;
     this.#timers = options.timers ?? systemTimers;
     this.#maxStallMs = options.maxStallMs ?? 2000;
+    this.#drawn = new RateMeter(FRAME_RATE, this.#clock);
   }
 
   /** When frame n is (or was) due, on the loop's clock; moves when the loop stalls. */
@@ -86,16 +86,15 @@ export class FrameLoop implements Closable {
   /** Begins with frame 0, due now: returns when that is, on the loop's clock. Throws RangeError when called again. */
   start(): number {
     if (this.#state !== 'new') throw new RangeError('a frame loop starts once');
-    this.#startedMs = this.#originMs = this.#clock();
+    this.#originMs = this.#clock();
+    this.#drawn.start();
     this.#wait(0);
     return this.#originMs;
   }
 
   stats(): FrameLoopStats {
-    const now = this.#clock();
-    const window = Math.max(FRAME_MS, Math.min(FPS_WINDOW_MS, now - this.#startedMs));
     return {
-      fps: (this.#drawnAt.countAbove(now - window) * 1000) / window,
+      fps: this.#drawn.perSecond(FRAME_MS),
       processingMs: this.#processing.summary(),
       latenessMs: this.#lateness.summary(),
       ticks: this.#next,
@@ -157,18 +156,18 @@ export class FrameLoop implements Closable {
     this.#lateness.add(Math.max(0, late));
     if (!draw) this.#skipped += 1;
     this.#state = 'ticking';
-    let result: void | Promise<void> = undefined;
+    let result: void | boolean | Promise<void> = undefined;
     try {
       result = this.#options.onTick(n, draw);
     } catch (error) {
       this.#fail(error);
     }
-    if (result === undefined) {
-      this.#ended(draw, begin);
-      return false;
+    if (result instanceof Promise) {
+      void this.#goOnAfter(result, draw, begin);
+      return true;
     }
-    void this.#goOnAfter(result, draw, begin);
-    return true;
+    this.#ended(draw && result !== false, begin);
+    return false;
   }
 
   async #goOnAfter(result: Promise<void>, draw: boolean, begin: number): Promise<void> {
@@ -181,11 +180,10 @@ export class FrameLoop implements Closable {
     this.#waitForNext();
   }
 
-  #ended(draw: boolean, begin: number): void {
-    if (draw) {
-      const now = this.#clock();
-      this.#processing.add(now - begin);
-      this.#drawnAt.add(now);
+  #ended(drawn: boolean, begin: number): void {
+    if (drawn) {
+      this.#processing.add(this.#clock() - begin);
+      this.#drawn.mark();
     }
     if (this.#state === 'ticking') this.#state = 'waiting';
   }

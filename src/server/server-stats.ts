@@ -53,6 +53,7 @@ export class ServerStats {
       queue: stats?.queue ?? { length: 0, capacity: maxQueueSize, drops: 0 },
       pool: stats?.pool ?? null,
       fps: stats?.fps ?? 0,
+      targetFps: stats?.targetFps ?? 0,
       frames: stats?.frames ?? 0,
       originWallMs: stats?.originWallMs ?? null,
       skippedFrames: stats?.skippedFrames ?? 0,

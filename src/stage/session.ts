@@ -1,5 +1,7 @@
 import type { BakedAvatar } from '../avatar/baked.js';
 import { Fit } from '../frames/fit.js';
+import { IdleCadence } from '../frames/idle-cadence.js';
+import { RateMeter } from '../frames/rate-meter.js';
 import { FrameLoop } from '../frames/frame-loop.js';
 import { FramePool } from '../frames/frame-pool.js';
 import { NativePicture } from '../frames/native-picture.js';
@@ -7,7 +9,8 @@ import { drawTimeCode } from '../frames/time-code.js';
 import { OpusEncoder } from '../stream/encoders/opus-encoder.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import { StreamHub } from '../stream/stream-hub.js';
-import { CHUNK_SAMPLES, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
+import { CHUNK_SAMPLES, FRAME_MS, FRAME_RATE, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
+import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import type { StageOptions } from './options.js';
 import { PictureMaker } from '../frames/picture-maker.js';
 import type { Interrupted, SessionSpec, StageSessionStats, UtteranceSpec } from './protocol.js';
@@ -36,6 +39,10 @@ export class StageSession implements Closable {
   readonly #canvas: NativePicture | null;
   readonly #video: VideoEncoder;
   readonly #opus: OpusEncoder;
+  #profile: SessionProfile;
+  readonly #cadence: IdleCadence;
+  readonly #due = new RateMeter(FRAME_RATE, () => performance.now());
+  #bitrateShare = 1;
   readonly #hub: StreamHub;
   readonly #loop: FrameLoop;
   readonly #timecode: boolean;
@@ -49,6 +56,8 @@ export class StageSession implements Closable {
   constructor(spec: SessionSpec, options: StageOptions, baked: BakedAvatar, seed: number, events: StageSessionEvents) {
     const { width, height, maxQueueSize, framePoolSize, bitrateKbps, x264Preset, opusBitrateKbps } = spec.profile;
     this.id = spec.id;
+    this.#profile = spec.profile;
+    this.#cadence = new IdleCadence(spec.profile.idleQuality);
     this.#events = events;
     this.#timecode = options.debugTimecode;
     this.#sound = new SoundInput(maxQueueSize, {
@@ -115,6 +124,26 @@ export class StageSession implements Closable {
     return this.#hub.removeViewer(id);
   }
 
+  /** Whether a profile can only be had with another encoder. */
+  needsNewEncoder({ width, height, x264Preset }: SessionProfile): boolean {
+    const { width: oldWidth, height: oldHeight, x264Preset: oldPreset } = this.#profile;
+    return width !== oldWidth || height !== oldHeight || x264Preset !== oldPreset;
+  }
+
+  /** Takes on what changes in a running session without a new encoder. */
+  update(profile: SessionProfile, maxViewers: number): void {
+    this.#sound.resize(profile.maxQueueSize);
+    this.#video.setBitrate(profile.bitrateKbps * this.#bitrateShare, profile.bitrateKbps);
+    this.#cadence.wanted = profile.idleQuality;
+    this.#hub.setMaxViewers(maxViewers);
+    this.#profile = profile;
+  }
+
+  /** Keeps idle pictures at or below a quality, whatever the profile says. */
+  capIdleQuality(quality: IdleQuality): void {
+    this.#cadence.cap = quality;
+  }
+
   /** Frames and chunks that are out: none after `close`. */
   get outstanding(): { frames: number; chunks: number } {
     return { frames: this.#pool.stats().outstanding, chunks: this.#sound.outstanding };
@@ -139,6 +168,7 @@ export class StageSession implements Closable {
       originWallMs: this.#originWallMs,
       skippedFrames: skipped,
       fps,
+      targetFps: this.#due.perSecond(FRAME_MS),
       processingMs,
       viewers: this.#hub.stats().viewers,
     };
@@ -166,8 +196,9 @@ export class StageSession implements Closable {
     this.#pool.release(frame);
   }
 
-  #tick(n: number, draw: boolean): void {
-    if (this.#closed) return;
+  /** Returns whether a picture was made. */
+  #tick(n: number, draw: boolean): boolean {
+    if (this.#closed) return false;
     this.#frame = n;
     const chunk = this.#sound.next(this.#ahead);
     const fade = this.#sound.takeFade();
@@ -175,17 +206,32 @@ export class StageSession implements Closable {
       this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES - this.#opus.delaySamples),
     );
     this.#pictures.advance(n, chunk, this.#ahead);
-    if (draw && this.#hub.viewerCount > 0) this.#picture(n);
+    const drawn = this.#isDue(n, fade !== null) && draw && this.#picture(n);
     if (chunk) {
       this.#sound.played(chunk);
       this.#sound.queue.release(chunk);
     }
+    return drawn;
   }
 
-  #picture(n: number): void {
+  /** Whether somebody should get to see picture `n`. */
+  #isDue(n: number, fading: boolean): boolean {
+    const due = this.#cadence.due(n, fading || this.#sound.utterance !== null);
+    // Whoever waits for a keyframe does not wait for the cadence.
+    if (!(due || this.#forceIdr) || this.#hub.viewerCount === 0) return false;
+    this.#due.mark();
+    return true;
+  }
+
+  #picture(n: number): boolean {
     const frame = this.#pool.acquire();
-    if (!frame) return; // counted by the pool
+    if (!frame) return false; // counted by the pool
     try {
+      if (this.#cadence.bitrateShare !== this.#bitrateShare) {
+        this.#bitrateShare = this.#cadence.bitrateShare;
+        const { bitrateKbps } = this.#profile;
+        this.#video.setBitrate(bitrateKbps * this.#bitrateShare, bitrateKbps);
+      }
       if (this.#canvas) {
         this.#pictures.draw(this.#canvas, n);
         this.#fit.fitInto(this.#canvas, frame);
@@ -194,8 +240,10 @@ export class StageSession implements Closable {
       const forceIdr = this.#forceIdr;
       this.#forceIdr = false;
       this.#hub.sendVideo(this.#video.encode(frame, n, forceIdr));
+      return true;
     } catch (error) {
       this.#events.warning('internal', error instanceof Error ? error.message : String(error));
+      return false;
     } finally {
       this.#pool.release(frame);
     }

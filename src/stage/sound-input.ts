@@ -50,6 +50,14 @@ export class SoundInput implements Closable {
     return current && { id: current.spec.id, playedSamples: current.playedSamples };
   }
 
+  /**
+   * Changes how many chunks may wait. Of a live source the oldest are dropped when fewer may; a source that waits loses
+   * nothing.
+   */
+  resize(maxQueueSize: number): void {
+    this.queue.resize(maxQueueSize, { keep: this.#current?.spec.overflow === 'wait' });
+  }
+
   /** Starts an utterance; one that is still there is given up. */
   begin(spec: UtteranceSpec): void {
     if (this.#current) this.interrupt();

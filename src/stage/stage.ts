@@ -1,5 +1,9 @@
 import { loadBaked, type BakedAvatar } from '../avatar/baked.js';
 import { DhError } from '../errors.js';
+import type { GuardState } from '../guard/guard-state.js';
+import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
+import type { LoopDelayFigures } from '../guard/loop-delay.js';
+import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import type { StageOptions } from './options.js';
 import type { Heartbeat, SessionSpec, ShutdownReport, StageApi, StageEvents } from './protocol.js';
 import { StageSession } from './session.js';
@@ -9,20 +13,32 @@ interface SharedAvatar {
   users: number;
 }
 
+/** What the process around the sessions gives and does. */
+export interface StageHost {
+  guardState(): GuardState;
+  /** Sets limits and intervals of the memory watchdog. */
+  configureMemory(memory: StageOptions['memory']): void;
+  /** Empties caches and collects garbage. */
+  trim(level: TrimLevel): TrimReport;
+  loopDelay(): LoopDelayFigures;
+  onShutdown(): void;
+}
+
 /** What control calls, on the sessions of this process. Baked avatars are shared by the sessions that show them. */
 export class Stage {
   readonly #options: StageOptions;
   readonly #events: StageEvents;
   readonly #sessions = new Map<string, { session: StageSession; bakedPath: string }>();
   readonly #avatars = new Map<string, SharedAvatar>();
-  readonly #onShutdown: () => void;
+  readonly #host: StageHost;
+  #idleCap: IdleQuality = 'full';
   readonly #outstanding = { frames: 0, chunks: 0 };
   #seed = 1;
 
-  constructor(options: StageOptions, events: StageEvents, onShutdown: () => void) {
+  constructor(options: StageOptions, events: StageEvents, host: StageHost) {
     this.#options = options;
     this.#events = events;
-    this.#onShutdown = onShutdown;
+    this.#host = host;
   }
 
   readonly api: StageApi = {
@@ -34,6 +50,10 @@ export class Stage {
     interrupt: async (sessionId) => this.#get(sessionId).interrupt(),
     addViewer: (sessionId, viewerId, offer) => this.#get(sessionId).addViewer(viewerId, offer),
     removeViewer: async (sessionId, viewerId) => this.#sessions.get(sessionId)?.session.removeViewer(viewerId) ?? false,
+    updateSession: (id, profile, bakedPath, maxViewers) => this.#update(id, profile, bakedPath, maxViewers),
+    updateMemory: async (memory) => this.#host.configureMemory(memory),
+    capIdleQuality: async (quality) => this.#capIdleQuality(quality),
+    trim: async (level) => this.#host.trim(level),
     shutdown: async () => this.#shutdown(),
   };
 
@@ -42,6 +62,8 @@ export class Stage {
     return {
       memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
       sessions: [...this.#sessions.values()].map(({ session }) => session.stats()),
+      guard: this.#host.guardState(),
+      eventLoopDelayMs: this.#host.loopDelay(),
     };
   }
 
@@ -55,7 +77,27 @@ export class Stage {
       viewersChanged: (count) => this.#events.viewersChanged(id, count),
       warning: (code, message) => this.#events.warning(id, code, message),
     });
+    session.capIdleQuality(this.#idleCap);
     this.#sessions.set(id, { session, bakedPath: spec.bakedPath });
+  }
+
+  async #update(
+    id: string,
+    profile: SessionProfile,
+    bakedPath: string | null,
+    maxViewers: number,
+  ): Promise<{ idr: boolean }> {
+    const session = this.#get(id);
+    if (bakedPath !== null || session.needsNewEncoder(profile)) {
+      throw new DhError('config_fixed', 'The size and the x264 preset of a running session cannot be changed.');
+    }
+    session.update(profile, maxViewers);
+    return { idr: false };
+  }
+
+  #capIdleQuality(quality: IdleQuality): void {
+    this.#idleCap = quality;
+    for (const { session } of this.#sessions.values()) session.capIdleQuality(quality);
   }
 
   #closeOne(id: string): void {
@@ -76,7 +118,7 @@ export class Stage {
       viewers: entries.reduce((sum, { viewerCount }) => sum + viewerCount, 0),
     };
     for (const { id } of entries) this.#closeOne(id);
-    this.#onShutdown();
+    this.#host.onShutdown();
     return {
       ...counts,
       framesOutstanding: this.#outstanding.frames,

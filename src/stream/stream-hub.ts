@@ -85,6 +85,7 @@ const CLOCK_RATE: Record<MediaKind, number> = { video: VIDEO_CLOCK_RATE, audio: 
 export class StreamHub implements Closable {
   readonly #options: StreamHubOptions;
   #originWallMs: number;
+  #maxViewers: number;
   readonly #wallClock: Clock;
   readonly #clock: Clock;
   readonly #gate: IdrGate;
@@ -118,12 +119,13 @@ export class StreamHub implements Closable {
   constructor(options: StreamHubOptions) {
     const { udpPort, maxViewers, bindAddress = '127.0.0.1', publicIp } = options;
     if (!Number.isInteger(udpPort) || udpPort < 1 || udpPort > 65_535) throw new RangeError(`UDP port ${udpPort}`);
-    if (!Number.isInteger(maxViewers) || maxViewers < 0) throw new RangeError(`at most ${maxViewers} viewers`);
+    mustBeCount(maxViewers);
     for (const address of [bindAddress, publicIp]) {
       if (address !== undefined && isIP(address) === 0) throw new RangeError(`"${address}" is not an IP address`);
     }
     this.#options = { ...options, bindAddress };
     this.#originWallMs = options.originWallMs;
+    this.#maxViewers = maxViewers;
     this.#wallClock = options.wallClock ?? (() => performance.timeOrigin + performance.now());
     this.#clock = options.clock ?? (() => performance.now());
     this.#gate = new IdrGate(() => this.#safely(options.requestIdr), this.#clock);
@@ -135,6 +137,12 @@ export class StreamHub implements Closable {
   /** The schedule moved by `deltaMs` because the process stood still: from now on sender reports say so. */
   moveOrigin(deltaMs: number): void {
     this.#originWallMs += deltaMs;
+  }
+
+  /** Sets how many viewers there may be; those that are there stay. Throws RangeError for a number that cannot be. */
+  setMaxViewers(maxViewers: number): void {
+    mustBeCount(maxViewers);
+    this.#maxViewers = maxViewers;
   }
 
   /** Viewers that are connected. */
@@ -205,7 +213,8 @@ export class StreamHub implements Closable {
     if (this.#closed) throw new DhError('session_not_live', 'The session is being closed.');
     if (this.#viewers.has(id)) throw new RangeError(`viewer id "${id}" is in use`);
     const offer = checkOffer(offerSdp);
-    const { maxViewers, bindAddress = '', publicIp, udpPort } = this.#options;
+    const { bindAddress = '', publicIp, udpPort } = this.#options;
+    const maxViewers = this.#maxViewers;
     if (this.#viewers.size >= maxViewers) {
       throw new DhError('viewer_limit', `The session has its ${maxViewers} viewers already.`, {
         hint: 'Try again later, or raise the limit of viewers.',
@@ -355,6 +364,10 @@ export class StreamHub implements Closable {
       this.#callbackErrors += 1;
     }
   }
+}
+
+function mustBeCount(maxViewers: number): void {
+  if (!Number.isInteger(maxViewers) || maxViewers < 0) throw new RangeError(`at most ${maxViewers} viewers`);
 }
 
 function randomUint32(): number {

@@ -43,7 +43,7 @@ function compare(m: Model, r: Real): void {
     pushed: m.pushed,
     outstanding: m.taken.length,
   });
-  expect(r.queue.room).toBe(m.capacity - m.waiting.length);
+  expect(r.queue.room).toBe(Math.max(0, m.capacity - m.waiting.length));
   const seen = r.queue.ahead(r.look).map((c) => ({ id: c.utteranceId, start: c.startSample, value: c.samples[7]! }));
   expect(seen).toEqual(m.waiting);
   // What was taken stays as it was until it is released, whatever the queue does meanwhile.
@@ -101,11 +101,11 @@ const clear = (id: string | undefined): Command =>
     expect(r.queue.clear(id)).toBe(m.waiting.length - kept.length);
     m.waiting = kept;
   });
-const resize = (capacity: number): Command =>
-  command(`resize(${capacity})`, (m, r) => {
-    r.queue.resize(capacity);
+const resize = (capacity: number, keep: boolean): Command =>
+  command(`resize(${capacity}, ${keep})`, (m, r) => {
+    r.queue.resize(capacity, { keep });
     m.capacity = capacity;
-    m.dropTo(capacity);
+    if (!keep) m.dropTo(capacity);
   });
 
 const id = fc.constantFrom('a', 'b');
@@ -116,7 +116,7 @@ const commands = fc.commands(
     fc.constant(take),
     fc.constant(release),
     fc.option(id, { nil: undefined }).map(clear),
-    fc.integer({ min: 1, max: 6 }).map(resize),
+    fc.tuple(fc.integer({ min: 1, max: 6 }), fc.boolean()).map(([capacity, keep]) => resize(capacity, keep)),
   ],
   { maxCommands: 120 },
 );

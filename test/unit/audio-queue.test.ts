@@ -51,6 +51,31 @@ describe('AudioQueue', () => {
     expect(queue.bytes()).toBe(0);
   });
 
+  it('drops the oldest when it becomes shorter, unless they are to be kept', () => {
+    const queue = new AudioQueue({ capacity: 5 });
+    for (let i = 0; i < 5; i++) queue.push(samples, { ...meta, startSample: i });
+    queue.resize(3);
+    expect(queue.stats()).toMatchObject({ length: 3, capacity: 3, drops: 2 });
+    queue.resize(1, { keep: true });
+    expect(queue.stats()).toMatchObject({ length: 3, capacity: 1, drops: 2 });
+    expect(queue.room).toBe(0);
+    expect(queue.tryPush(samples, meta)).toBe(false);
+    const kept = [queue.take()!, queue.take()!];
+    expect(kept.map(({ startSample }) => startSample)).toEqual([2, 3]);
+    for (const chunk of kept) queue.release(chunk);
+    expect(queue.take()?.startSample).toBe(4);
+    expect(queue.room).toBe(1);
+  });
+
+  it('gives a live source that takes over a shortened queue only the new length', () => {
+    const queue = new AudioQueue({ capacity: 4 });
+    for (let i = 0; i < 4; i++) queue.push(samples, { ...meta, startSample: i });
+    queue.resize(2, { keep: true });
+    expect(queue.push(samples, { ...meta, startSample: 9 })).toBe(3);
+    expect(queue.ahead([]).map(({ startSample }) => startSample)).toEqual([3, 9]);
+    expect(queue.bytes()).toBe((2 + 2) * samples.byteLength);
+  });
+
   it('takes back a chunk after it was closed', () => {
     const queue = new AudioQueue();
     queue.push(samples, meta);

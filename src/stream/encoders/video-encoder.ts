@@ -124,10 +124,13 @@ export class VideoEncoder implements Closable {
     return unit;
   }
 
-  /** Changes the upper limit of the bit rate from the next picture on; live only. Throws RangeError below 1. */
-  setBitrate(bitrateKbps: number): void {
+  /**
+   * Changes the upper limit of the bit rate from the next picture on; live only. A burst may be as large as at
+   * `burstKbps`: pictures that come less often may each be larger. Throws RangeError below 1.
+   */
+  setBitrate(bitrateKbps: number, burstKbps = bitrateKbps): void {
     if (!this.#live) throw new RangeError('an offline encoder has a quality, not a bit rate');
-    this.#applyBitrate(bitrateKbps);
+    this.#applyBitrate(bitrateKbps, burstKbps);
   }
 
   close(): void {
@@ -137,11 +140,10 @@ export class VideoEncoder implements Closable {
     this.#packet.free();
   }
 
-  #applyBitrate(bitrateKbps: number): void {
-    if (!(bitrateKbps >= 1)) throw new RangeError(`a bit rate of ${bitrateKbps} kb/s`);
-    const bitsPerSecond = Math.round(bitrateKbps * 1000);
-    this.#context.rcMaxRate = BigInt(bitsPerSecond);
-    this.#context.rcBufferSize = Math.round((bitsPerSecond / FRAME_RATE) * VBV_FRAMES);
+  #applyBitrate(bitrateKbps: number, burstKbps = bitrateKbps): void {
+    if (!(bitrateKbps >= 1 && burstKbps >= bitrateKbps)) throw new RangeError(`a bit rate of ${bitrateKbps} kb/s`);
+    this.#context.rcMaxRate = BigInt(Math.round(bitrateKbps * 1000));
+    this.#context.rcBufferSize = Math.round(((burstKbps * 1000) / FRAME_RATE) * VBV_FRAMES);
   }
 
   #set(name: string, value: string): void {
