@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { avatarCommand } from './cli/avatar.js';
+import { monitorCommand } from './cli/monitor.js';
 import { sayCommand } from './cli/say.js';
 import { serveCommand } from './cli/serve.js';
 import { packagePath } from './entry.js';
@@ -16,7 +17,8 @@ const program = new Command('dh-live')
   .exitOverride()
   .addCommand(serveCommand())
   .addCommand(sayCommand())
-  .addCommand(avatarCommand());
+  .addCommand(avatarCommand())
+  .addCommand(monitorCommand());
 for (const command of program.commands) command.exitOverride();
 
 // 0: done. 1: it failed. 2: the command line or its input is wrong.
