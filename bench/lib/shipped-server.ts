@@ -2,6 +2,6 @@ import { MALLOC_ENV } from '../../src/server/malloc-env.js';
 import { startServer, type TestServer } from '../../test/support/server.js';
 
 /** The compiled server as `npm start` runs it, at the default preset, with the time code in its pictures. */
-export function startShippedServer(): Promise<TestServer> {
-  return startServer({ args: ['--debug-timecode'], env: { DH_LIVE_LOG_LEVEL: 'info', ...MALLOC_ENV } });
+export function startShippedServer(args: string[] = ['--debug-timecode']): Promise<TestServer> {
+  return startServer({ args, env: { DH_LIVE_LOG_LEVEL: 'info', ...MALLOC_ENV } });
 }

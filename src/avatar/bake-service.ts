@@ -139,7 +139,7 @@ export class BakeService implements Closable {
     this.#idle ??= setTimeout(() => {
       this.#idle = null;
       if (this.#jobs.size === 0) void this.#endChild();
-    }, this.#options.idleMs ?? 5000).unref();
+    }, this.#options.idleMs ?? 500).unref();
   }
 
   #fail(error: DhError): void {
