@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { access, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pidusage from 'pidusage';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
@@ -16,7 +17,12 @@ export interface BakeServiceOptions {
   avatarsDirs: readonly string[];
   /** How long the child process waits for more work before it ends, in milliseconds. */
   idleMs?: number;
+  /** Resident memory at which the child process is killed; its jobs fail. Default: no limit. */
+  memoryLimitBytes?: number;
 }
+
+/** How often the memory of the child process is read, in milliseconds. */
+const MEMORY_INTERVAL = 500;
 
 type Progress = (done: number, total: number) => void;
 
@@ -50,7 +56,7 @@ export class BakeService implements Closable {
 
   /**
    * Path of a file for `loadBaked`. Throws `avatar_not_found`, `avatar_invalid`, `internal` when the child process
-   * dies, and `shutting_down` after `close`.
+   * dies, `memory_pressure` when it grows over its limit, and `shutting_down` after `close`.
    */
   async bake(avatar: string, size: { width: number; height: number }, onProgress?: Progress): Promise<string> {
     if (this.#closed) throw new DhError('shutting_down', 'The server is stopping.');
@@ -113,7 +119,33 @@ export class BakeService implements Closable {
     };
     child.on('error', gone);
     child.on('exit', gone);
+    const limit = this.#options.memoryLimitBytes;
+    if (limit !== undefined) {
+      const watch = setInterval(() => void this.#checkMemory(child, limit), MEMORY_INTERVAL).unref();
+      child.once('exit', () => clearInterval(watch));
+    }
     return child;
+  }
+
+  /** Process id of the child; null while there is none. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  async #checkMemory(child: ChildProcess, limitBytes: number): Promise<void> {
+    if (child.pid === undefined || this.#child !== child) return;
+    const rssBytes = await pidusage(child.pid).then(
+      ({ memory }) => memory,
+      () => 0, // it has just ended
+    );
+    if (rssBytes <= limitBytes || this.#child !== child) return;
+    const limit = Math.round(limitBytes / 1e6);
+    const error = new DhError('memory_pressure', `Drawing the avatar takes more than its limit of ${limit} MB.`, {
+      hint: 'Raise memory.maxMemoryMb, or draw it ahead of time: dh-live avatar draw.',
+    });
+    this.#child = null;
+    child.kill('SIGKILL');
+    this.#fail(error);
   }
 
   #receive(reply: BakeReply): void {

@@ -42,6 +42,6 @@ export const MEMORY_CONSTANTS: MemoryConstants = {
   avatarMbPerMegapixel: 7,
   viewerMb: 0.3,
   mediaMb: 110,
-  bakeMb: 130,
-  bakeMbPerMegapixel: 60,
+  bakeMb: 165,
+  bakeMbPerMegapixel: 24,
 };

@@ -234,15 +234,19 @@ export function sessionsThatFit(
   return Math.max(0, Math.min(inStages, inControl));
 }
 
-/** The contract of a configuration under a limit. Throws `config_invalid` when the limit is too small. */
+/**
+ * The contract of a configuration under a limit. `mostStages` counts when the number of stages is left to the server: it
+ * takes as many as the limit bears. Throws `config_invalid` when the limit is too small.
+ */
 export function memoryContract(
-  config: Pick<Config, 'session' | 'memory'>,
+  config: Pick<Config, 'session' | 'memory' | 'stages'>,
   limitBytes: number,
-  stages: number,
+  mostStages: number,
   constants: MemoryConstants = MEMORY_CONSTANTS,
 ): MemoryContract {
   const size = config.session;
   const { softShare, imageCacheMb } = config.memory;
+  const stages = config.stages.count || stagesThatFit(limitBytes, size, softShare, mostStages, constants);
   const division = divideMemory(limitBytes, { stages, size, softShare, imageCacheMb }, constants);
   const need = neededMemory(stages, size, softShare, constants);
   const now = expectedMemory({ stages, sessions: [size], viewersPerSession: 1 }, constants);
@@ -257,6 +261,22 @@ export function memoryContract(
     items: now.items,
     needItems: need.items,
     division,
+  };
+}
+
+/** The contract as fields of one line of the log, in whole megabytes. */
+export function contractLine(contract: MemoryContract): Record<string, number> {
+  const { expectedMb, furtherSessionMb, furtherViewerMb, limitMb, needMb, stages, division } = contract;
+  return {
+    expectedMb: Math.round(expectedMb),
+    furtherSessionMb: Math.round(furtherSessionMb * 10) / 10,
+    furtherViewerMb: Math.round(furtherViewerMb * 10) / 10,
+    limitMb: Math.floor(limitMb),
+    needMb: Math.ceil(needMb),
+    sessionsThatFit: contract.sessionsThatFit,
+    stages,
+    controlLimitMb: Math.floor(division.controlBytes / MB),
+    stageLimitMb: Math.floor(division.stageBytes / MB),
   };
 }
 

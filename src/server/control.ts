@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -9,6 +9,8 @@ import { Catalogue } from '../avatar/catalogue.js';
 import { avatarFolders } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
+import { effectiveLimitBytes } from '../guard/memory-guard.js';
 import { MediaClient } from '../media/media-client.js';
 import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';
@@ -39,6 +41,7 @@ export class Control {
   readonly #media: MediaClient;
   readonly #uploads: UploadStore;
   readonly #bakes: BakeService;
+  readonly contract: MemoryContract;
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
   readonly #temp: string;
@@ -49,16 +52,21 @@ export class Control {
   #closing: Promise<void> | null = null;
   #onStopRequest: (reason: string) => void = () => undefined;
 
-  private constructor(options: ControlOptions, supervisor: Supervisor, temp: string) {
+  private constructor(options: ControlOptions, contract: MemoryContract, supervisor: Supervisor, temp: string) {
     const { config, clock, log } = options;
     this.#options = options;
+    this.contract = contract;
     this.#supervisor = supervisor;
     this.#temp = temp;
     this.#speech = new SpeechService({ maxCharacters: config.limits.maxTextChars });
-    this.#media = new MediaClient();
+    this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
     this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue(avatarFolders(config));
-    this.#bakes = new BakeService({ cacheDir: options.cacheDir, avatarsDirs: avatarFolders(config) });
+    this.#bakes = new BakeService({
+      cacheDir: options.cacheDir,
+      avatarsDirs: avatarFolders(config),
+      memoryLimitBytes: contract.division.bakeBytes,
+    });
     this.sessions = new SessionRegistry({
       config,
       presetName: options.presetName,
@@ -70,8 +78,12 @@ export class Control {
     this.#stats = new ServerStats({
       sessions: this.sessions,
       supervisor,
-      otherPids: () => (this.#media.pid === null ? [] : [{ name: 'media', pid: this.#media.pid }]),
-      memoryLimitBytes: config.memory.maxMemoryMb * 1e6,
+      otherPids: () =>
+        [
+          { name: 'media', pid: this.#media.pid },
+          { name: 'bake', pid: this.#bakes.pid },
+        ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
+      memoryLimitBytes: contract.limitMb * 1e6,
       clock,
     });
     for (const stage of supervisor.stages) {
@@ -88,10 +100,15 @@ export class Control {
   }
   readonly #catalogue: Catalogue;
 
+  /** Throws `config_invalid` when the memory limit is under what the server needs. */
   static async create(options: ControlOptions): Promise<Control> {
-    const supervisor = await Supervisor.create(options.config, options.clock);
+    const { config, clock, log } = options;
+    const limitBytes = effectiveLimitBytes(config.memory.maxMemoryMb);
+    const contract = memoryContract(config, limitBytes, Math.max(1, availableParallelism() - 1));
+    log.info(contractLine(contract), 'memory contract');
+    const supervisor = await Supervisor.create(config, contract, clock);
     const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
-    return new Control(options, supervisor, temp);
+    return new Control(options, contract, supervisor, temp);
   }
 
   /** Listens and opens the session `main`. Returns the URL. Rejects when the port is taken. */

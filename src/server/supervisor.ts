@@ -1,7 +1,6 @@
 import { createSocket } from 'node:dgram';
-import { availableParallelism } from 'node:os';
 import type { Config } from '../config/schema.js';
-import { effectiveLimitBytes } from '../guard/memory-guard.js';
+import type { MemoryContract } from '../guard/memory-contract.js';
 import type { Clock } from '../units.js';
 import { StageProcess } from './stage-process.js';
 
@@ -14,9 +13,9 @@ export class Supervisor {
     this.stages = stages;
   }
 
-  /** Finds a UDP port for each stage; the processes start with `start()`. */
-  static async create(config: Config, clock: Clock): Promise<Supervisor> {
-    const count = config.stages.count || Math.max(1, availableParallelism() - 1);
+  /** Finds a UDP port for each stage of the contract; the processes start with `start()`. */
+  static async create(config: Config, contract: MemoryContract, clock: Clock): Promise<Supervisor> {
+    const { stages: count, division } = contract;
     const bindAddress = config.server.host === 'localhost' ? '127.0.0.1' : config.server.host;
     const taken = new Set<number>();
     const stages: StageProcess[] = [];
@@ -25,8 +24,8 @@ export class Supervisor {
       const mediaPort = await freeUdpPort(wanted, bindAddress, taken);
       taken.add(mediaPort);
       const { publicIp } = config.server;
-      const { maxMemoryMb, imageCacheMb, ...watchdog } = config.memory;
-      const memory = { ...watchdog, limitBytes: effectiveLimitBytes(maxMemoryMb), imageCacheBytes: imageCacheMb * 1e6 };
+      const { maxMemoryMb: _whole, imageCacheMb: _wanted, ...watchdog } = config.memory;
+      const memory = { ...watchdog, limitBytes: division.stageBytes, imageCacheBytes: division.imageCacheBytes };
       stages.push(
         new StageProcess({
           index,

@@ -35,6 +35,16 @@ describe('BakeService', () => {
     expect(again).toEqual([]);
   });
 
+  it('ends a process that takes more memory than it may, and goes on', async () => {
+    const small = new BakeService({ cacheDir, avatarsDirs: ['avatars'], memoryLimitBytes: 1e6 });
+    await expect(small.bake('presenter', { width: 1280, height: 720 })).rejects.toMatchObject({
+      code: 'memory_pressure',
+      message: expect.stringContaining('1 MB') as string,
+    });
+    expect(small.pid).toBeNull();
+    await small.close();
+  });
+
   it('passes errors on with their codes and goes on', async () => {
     await expect(service.bake('../robot', SIZE)).rejects.toMatchObject({ code: 'avatar_not_found' });
     await expect(service.bake('robot', SIZE)).resolves.toContain(cacheDir);
