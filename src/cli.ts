@@ -1,18 +1,15 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { readFileSync } from 'node:fs';
 import { avatarCommand } from './cli/avatar.js';
 import { monitorCommand } from './cli/monitor.js';
 import { sayCommand } from './cli/say.js';
 import { serveCommand } from './cli/serve.js';
-import { packagePath } from './entry.js';
+import { packageVersion } from './entry.js';
 import { DhError } from './errors.js';
-
-const { version } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string };
 
 const program = new Command('dh-live')
   .description('A talking avatar, live over WebRTC or into a video file.')
-  .version(version)
+  .version(packageVersion())
   .showHelpAfterError('(dh-live --help lists the commands)')
   .exitOverride()
   .addCommand(serveCommand())

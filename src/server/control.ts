@@ -18,6 +18,7 @@ import { SAMPLE_RATE, type Clock, type SpeechPiece } from '../units.js';
 import { AudioSockets } from './audio-socket.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
+import { ServerMetrics } from './metrics/server-metrics.js';
 import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
@@ -44,6 +45,7 @@ export class Control {
   readonly contract: MemoryContract;
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
+  readonly #metrics: ServerMetrics;
   readonly #temp: string;
   readonly sessions: SessionRegistry;
   #app: FastifyInstance | null = null;
@@ -86,6 +88,7 @@ export class Control {
       memoryLimitBytes: contract.limitMb * 1e6,
       clock,
     });
+    this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions });
     for (const stage of supervisor.stages) {
       stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
       stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));
@@ -177,6 +180,7 @@ export class Control {
       log,
       sessions: this.sessions,
       stats: this.#stats,
+      metrics: this.#metrics,
       voices: () => this.#speech.voices(),
       avatars: () => this.#catalogue.list(),
       speak: (request) => {

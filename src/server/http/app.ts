@@ -25,6 +25,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     requestTimeout: 300_000,
     routerOptions: { maxParamLength: 128 },
   });
+  context.metrics.http.watch(app);
   app.setErrorHandler(errorHandler(context.log));
   app.setNotFoundHandler((request) => {
     throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/schema.js';
 import type { SpeechPiece } from '../../units.js';
+import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { SessionRegistry } from '../session-registry.js';
 import type { ServerStats } from '../server-stats.js';
 
@@ -18,6 +19,7 @@ export interface ServerContext {
   log: Logger;
   sessions: SessionRegistry;
   stats: ServerStats;
+  metrics: ServerMetrics;
   voices(): unknown[];
   avatars(): Promise<{ name: string; title: string }[]>;
   /** Checks at once (throws `text_empty`, `voice_not_found` …) and returns what produces the sound. */

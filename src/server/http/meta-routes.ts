@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { loadPreset, presetNames } from '../../config/load.js';
 import type { ServerContext } from './context.js';
-import { renderMetrics } from './metrics.js';
 
 /** What there is, how the server is, and how to stop it. */
 export function metaRoutes(context: ServerContext) {
@@ -19,9 +18,10 @@ export function metaRoutes(context: ServerContext) {
       void reply.code(202).send({ shuttingDown: true });
       context.requestShutdown('POST /shutdown');
     });
-    app.get('/metrics', async (_request, reply) =>
-      reply.type('text/plain; version=0.0.4').send(await renderMetrics(context)),
-    );
+    app.get('/metrics', async (_request, reply) => {
+      const { type, text } = await context.metrics.render();
+      return reply.type(type).send(text);
+    });
     app.get('/healthz', () => ({ ok: true }));
     app.get('/readyz', (_request, reply) => {
       const ready = context.sessions.list().every((session) => session.live);
