@@ -88,7 +88,7 @@ export class Control {
       memoryLimitBytes: contract.limitMb * 1e6,
       clock,
     });
-    this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions });
+    this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions, work: () => ({}) });
     for (const stage of supervisor.stages) {
       stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
       stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));

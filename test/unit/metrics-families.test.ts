@@ -2,7 +2,8 @@ import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { FollowingCounter, FreshGauge } from '../../src/server/metrics/families.js';
 
-const seriesOf = async (register: Registry) => (await register.metrics()).split('\n').filter((line) => line && !line.startsWith('#'));
+const seriesOf = async (register: Registry) =>
+  (await register.metrics()).split('\n').filter((line) => line && !line.startsWith('#'));
 
 describe('a counter that follows counts kept elsewhere', () => {
   it('never falls: a count that began anew goes on from before', async () => {

@@ -18,7 +18,8 @@ export class MemoryMetrics {
 
   constructor(register: Registry) {
     const gauge = (name: string, help: string, labels = OF_PROCESS) => new FreshGauge(register, name, help, labels);
-    const counter = (name: string, help: string, labels = OF_PROCESS) => new FollowingCounter(register, name, help, labels);
+    const counter = (name: string, help: string, labels = OF_PROCESS) =>
+      new FollowingCounter(register, name, help, labels);
     this.#gauges = {
       level: gauge('guard_level', 'Memory level of a process: 0 normal, 1 soft, 2 hard.'),
       step: gauge('guard_step', 'Highest step of the ladder in force: 0 none, 1 trim … 5 restart.'),
@@ -58,7 +59,8 @@ export class MemoryMetrics {
         this.#entries.bytes.set(labels, figures.bytes);
         this.#entries.limit.set(labels, figures.limitBytes);
         this.#entries.items.set(labels, figures.items);
-        for (const count of ['hits', 'misses', 'evictions'] as const) this.#entryCounts[count].follow(labels, figures[count]);
+        for (const count of ['hits', 'misses', 'evictions'] as const)
+          this.#entryCounts[count].follow(labels, figures[count]);
       }
     }
     for (const [key, labels] of this.#known) {

@@ -10,11 +10,14 @@ import { FollowingCounter, FreshGauge } from './families.js';
 import { HttpMetrics } from './http-metrics.js';
 import { MemoryMetrics } from './memory-metrics.js';
 import { SessionMetrics } from './session-metrics.js';
+import { WorkMetrics, type WorkFigures } from './work-metrics.js';
 
 export interface ServerMetricsParts {
   stats: ServerStats;
   supervisor: Supervisor;
   sessions: SessionRegistry;
+  /** Alerts, webhooks and worker pools at this moment. */
+  work: () => Partial<WorkFigures>;
 }
 
 /** What one process tells about itself. */
@@ -36,12 +39,14 @@ export class ServerMetrics {
   readonly #register = new Registry();
   readonly #sessions: SessionMetrics;
   readonly #memory: MemoryMetrics;
+  readonly #work: WorkMetrics;
   readonly #gauges;
   readonly #restarts: FollowingCounter;
 
   constructor(parts: ServerMetricsParts) {
     this.#parts = parts;
-    const gauge = (name: string, help: string, labels: string[] = []) => new FreshGauge(this.#register, name, help, labels);
+    const gauge = (name: string, help: string, labels: string[] = []) =>
+      new FreshGauge(this.#register, name, help, labels);
     const ofProcess = ['process'];
     this.#gauges = {
       build: gauge('build_info', 'Version of the server and of Node; always 1.', ['version', 'node']),
@@ -54,10 +59,13 @@ export class ServerMetrics {
       loop: gauge('event_loop_delay_seconds', 'Delay of the event loop in the last second.', ['process', 'stat']),
       stageUp: gauge('stage_up', 'Whether a stage process is ready.', ['stage']),
     };
-    this.#restarts = new FollowingCounter(this.#register, 'stage_restarts_total', 'Replacements of a stage process.', ['stage']);
+    this.#restarts = new FollowingCounter(this.#register, 'stage_restarts_total', 'Replacements of a stage process.', [
+      'stage',
+    ]);
     this.http = new HttpMetrics(this.#register);
     this.#memory = new MemoryMetrics(this.#register);
     this.#sessions = new SessionMetrics(this.#register);
+    this.#work = new WorkMetrics(this.#register);
     parts.sessions.on('opened', (session) => this.#sessions.watch(session));
     for (const stage of parts.supervisor.stages) this.#listen(stage);
   }
@@ -86,6 +94,8 @@ export class ServerMetrics {
     }
     this.#memory.refresh(reports.map(({ process, guard }) => ({ process, state: guard })));
     this.#sessions.refresh(snapshot);
+    const none = { alerts: [], alertsRaised: new Map(), webhooks: { delivered: 0, failed: 0 }, pools: [] };
+    this.#work.refresh({ ...none, ...this.#parts.work() });
     return { type: this.#register.contentType, text: await this.#register.metrics() };
   }
 

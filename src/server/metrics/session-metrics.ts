@@ -32,7 +32,11 @@ export class SessionMetrics {
     this.#gauges = {
       sessions: gauge('sessions', 'Sessions by state.', ['state']),
       fps: gauge('session_frames_per_second', 'Pictures per second, over the last seconds.'),
-      processing: gauge('session_frame_processing_seconds', 'Time to make a picture, of the last 1000.', ['session', 'stat']),
+      target: gauge('session_target_frames_per_second', 'Pictures per second that the present state calls for.'),
+      processing: gauge('session_frame_processing_seconds', 'Time to make a picture, of the last 1000.', [
+        'session',
+        'stat',
+      ]),
       queue: gauge('session_audio_queue_chunks', 'Chunks of 40 ms that wait.'),
       queueCapacity: gauge('session_audio_queue_capacity_chunks', 'Most chunks of 40 ms that may wait.'),
       waiting: gauge('session_utterances_waiting', 'Utterances that wait for their turn.'),
@@ -51,7 +55,10 @@ export class SessionMetrics {
       field as keyof typeof VIEWER_COUNTS,
       counter(name, help),
     ]);
-    this.#utterances = counter('session_utterances_total', 'Utterances by what became of them.', ['session', 'outcome']);
+    this.#utterances = counter('session_utterances_total', 'Utterances by what became of them.', [
+      'session',
+      'outcome',
+    ]);
     this.#warnings = counter('session_warnings_total', 'Warnings of a session by code.', ['session', 'code']);
   }
 
@@ -61,7 +68,8 @@ export class SessionMetrics {
     for (const outcome of ['started', 'ended', 'interrupted']) this.#utterances.add({ ...label, outcome }, 0);
     session.on('event', (name, data) => {
       if (name === 'warning') this.#warnings.add({ ...label, code: String(data['code']) });
-      else if (name.startsWith('utterance.')) this.#utterances.add({ ...label, outcome: name.slice('utterance.'.length) });
+      else if (name.startsWith('utterance.'))
+        this.#utterances.add({ ...label, outcome: name.slice('utterance.'.length) });
     });
     session.once('closed', () => {
       const counters = [...Object.values(this.#counters), ...this.#ofViewers.map(([, one]) => one)];
@@ -83,6 +91,7 @@ export class SessionMetrics {
     for (const one of sessions) {
       const label = { session: one.id };
       of.fps.set(label, one.fps);
+      of.target.set(label, one.targetFps);
       for (const [stat, ms] of Object.entries(one.processingMs)) of.processing.set({ ...label, stat }, ms / 1000);
       of.queue.set(label, one.queue.length);
       of.queueCapacity.set(label, one.queue.capacity);
