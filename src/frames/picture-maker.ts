@@ -30,16 +30,33 @@ export class PictureMaker implements Closable {
     return this.#engine.bytes;
   }
 
-  /** Moves the face on by one frame. Called for every frame, also for those that are not drawn. */
-  advance(frame: number, now: AudioChunk | null, ahead: readonly AudioChunk[]): void {
+  /**
+   * Moves the face on by one frame. Called for every frame, also for those that are not drawn. `movement` 0…1 scales
+   * all but the mouth; at 0 the face looks straight ahead.
+   */
+  advance(frame: number, now: AudioChunk | null, ahead: readonly AudioChunk[], movement = 1): void {
     this.mouth.next(now, ahead, this.#pose.mouth);
     const weight = this.#state.update(now !== null);
     this.#life.update(frame, weight, this.mouth.energy, this.#pose);
+    if (movement !== 1) this.#calm(movement);
   }
 
   /** Draws the face as it is now; `out` has the picture's size. */
   draw(out: I420Frame, frame: number): void {
     this.#engine.draw(this.#pose, out, frame);
+  }
+
+  #calm(movement: number): void {
+    const { eyes, brows, head } = this.#pose;
+    eyes.x *= movement;
+    eyes.y *= movement;
+    eyes.close *= movement;
+    brows.raise *= movement;
+    brows.frown *= movement;
+    head.x *= movement;
+    head.y *= movement;
+    head.turn *= movement;
+    this.#pose.breath *= movement;
   }
 
   close(): void {

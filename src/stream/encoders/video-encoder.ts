@@ -24,10 +24,14 @@ export interface VideoEncoderOptions {
   /**
    * `live` (default): constrained baseline, bit rate capped over 3 pictures, an IDR only when it is asked for.
    * `offline`: high profile, constant quality, an IDR at least every 5 s so that players can seek.
+   * `still`: high profile, constant quantiser, an IDR only when it is asked for: a picture that does not change is
+   * coded once, and after it almost nothing.
    */
-  mode?: 'live' | 'offline';
-  /** Quality that is aimed at, 0 (lossless) … 51; default 23 live, 18 offline. */
+  mode?: 'live' | 'offline' | 'still';
+  /** Quality that is aimed at, 0 (lossless) … 51; default 23 live, 18 offline, 21 still (there the quantiser). */
   crf?: number;
+  /** Pictures a second as a fraction; default 25. Only told to players: pictures are numbered. */
+  rate?: { num: number; den: number };
   /** Slices that are encoded at the same time; default 1 live, 2 offline. */
   threads?: number;
 }
@@ -54,7 +58,7 @@ export class VideoEncoder implements Closable {
   #closed = false;
 
   constructor(options: VideoEncoderOptions) {
-    const { width, height, bitrateKbps, mode = 'live' } = options;
+    const { width, height, bitrateKbps, mode = 'live', rate = { num: FRAME_RATE, den: 1 } } = options;
     this.width = width;
     this.height = height;
     this.#live = mode === 'live';
@@ -67,8 +71,8 @@ export class VideoEncoder implements Closable {
     context.width = width;
     context.height = height;
     context.pixelFormat = AV_PIX_FMT_YUV420P;
-    context.timeBase = new Rational(1, FRAME_RATE);
-    context.framerate = new Rational(FRAME_RATE, 1);
+    context.timeBase = new Rational(rate.den, rate.num);
+    context.framerate = new Rational(rate.num, rate.den);
     context.colorRange = AVCOL_RANGE_MPEG;
     context.colorSpace = AVCOL_SPC_BT709;
     context.colorPrimaries = AVCOL_PRI_BT709;
@@ -76,15 +80,16 @@ export class VideoEncoder implements Closable {
     context.chromaLocation = AVCHROMA_LOC_LEFT;
     context.maxBFrames = 0;
     context.threadCount = options.threads ?? (this.#live ? 1 : 2);
-    if (!this.#live) context.gopSize = OFFLINE_GOP_FRAMES;
+    if (mode === 'offline') context.gopSize = OFFLINE_GOP_FRAMES;
     try {
       // Options go in one by one: a Dictionary given to open2 is freed twice.
       this.#set('preset', x264Preset);
       this.#set('tune', 'zerolatency');
       this.#set('profile', this.#live ? 'baseline' : 'high');
       this.#set('forced-idr', '1');
-      this.#set('crf', String(options.crf ?? (this.#live ? 23 : 18)));
-      this.#set('x264-params', this.#live ? 'keyint=infinite:scenecut=0' : 'scenecut=0');
+      if (mode === 'still') this.#set('qp', String(options.crf ?? 21));
+      else this.#set('crf', String(options.crf ?? (this.#live ? 23 : 18)));
+      this.#set('x264-params', mode === 'offline' ? 'scenecut=0' : 'keyint=infinite:scenecut=0');
       if (this.#live) this.#applyBitrate(bitrateKbps);
       FFmpegError.throwIfError(context.open2Sync(codec, null), 'libx264');
     } catch (error) {
