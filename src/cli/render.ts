@@ -1,0 +1,85 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../render/durations.js';
+import { VIDEO_FORMATS } from '../render/output.js';
+import type { RenderFlags } from './render-run.js';
+
+export function renderCommand(): Command {
+  return new Command('render')
+    .description('Turn any number of sound clips or lines of text into finished videos. A run that ended goes on.')
+    .argument('<input>', 'a folder of sound files, a list (.csv, .json), or a text with one line a clip (.txt)')
+    .requiredOption('-o, --output <folder>', 'where the videos go')
+    .addOption(new Option('--image <file>', 'picture that is seen; without it and --avatar: black').conflicts('avatar'))
+    .option('--avatar <name>', 'whose face speaks (25 pictures a second)')
+    .option('--split <time>', 'longest part, cut at the borders of clips, as in 10m', time)
+    .option('--split-exact', 'cut exactly at that time instead')
+    .option('--size <pixels>', 'width x height, both even', size, { width: 1280, height: 720 })
+    .option('--fps <number>', 'pictures a second, as in 25, 29.97 or 30000/1001', rate, { num: 25, den: 1 })
+    .addOption(new Option('--format <kind>', 'container of the videos').choices(VIDEO_FORMATS).default('mp4'))
+    .addOption(
+      new Option('--subtitles [kind]', 'where there is text: SRT files, text in the picture, or both')
+        .choices(['srt', 'burn', 'both'])
+        .preset('both'),
+    )
+    .option('--font <file>', 'font of text in the picture (.ttf, .otf)')
+    .option('--gap <time>', 'silence between clips, as in 200ms', milliseconds, 0)
+    .option('--voice <id>', 'voice of lines that name none')
+    .option('--language <tag>', 'language of lines that name none; otherwise it is found out')
+    .option('--full', 'write one file of the whole, too')
+    .option('--project <id>', 'name under which work is kept; otherwise from the input')
+    .option('--jobs <n>', 'clips that are prepared, and parts with an avatar that are made, at a time', count)
+    .option('--skip-bad', 'leave out clips that cannot be used; exit code 2 then')
+    .option('--fresh', 'start over, whatever an earlier run has done')
+    .option('--keep-temp', 'keep the prepared sound')
+    .option('--temp <folder>', 'folder of temporary files', 'temp')
+    .option('--dry-run', 'only say what would be done')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dh-live render clips/ -o out/ --image background.png --split 10m\n' +
+        '  dh-live render script.txt -o out/ --avatar presenter --subtitles --gap 200ms',
+    )
+    .action(async (input: string, flags: RenderFlags) => {
+      // Only here: the server does without what this loads.
+      const { runRender } = await import('./render-run.js');
+      process.exitCode = await runRender(input, flags);
+    });
+}
+
+function time(value: string): number {
+  const ms = parseDuration(value, 's');
+  if (ms === null || ms < 1000) throw new InvalidArgumentError('At least a second, as in 10m or 90s.');
+  return ms;
+}
+
+function milliseconds(value: string): number {
+  const ms = parseDuration(value, 'ms');
+  if (ms === null) throw new InvalidArgumentError('As in 200ms or 1.5s.');
+  return ms;
+}
+
+function size(value: string): { width: number; height: number } {
+  const [width = 0, height = 0] = value.split(/[x×]/).map(Number);
+  const fits = (side: number) => Number.isInteger(side) && side % 2 === 0 && side >= 64 && side <= 3840;
+  if (!fits(width) || !fits(height)) throw new InvalidArgumentError('Even numbers from 64 to 3840, as in 1280x720.');
+  return { width, height };
+}
+
+function rate(value: string): { num: number; den: number } {
+  const [, num = '0', den = '1'] = /^(\d+)\/(\d+)$/.exec(value) ?? [];
+  const known: Record<string, [number, number]> = {
+    '23.976': [24000, 1001],
+    '29.97': [30000, 1001],
+    '59.94': [60000, 1001],
+  };
+  const [n, d] = known[value] ?? (value.includes('/') ? [Number(num), Number(den)] : [Number(value), 1]);
+  if (!Number.isInteger(n) || d < 1 || n / d < 1 || n / d > 120) {
+    throw new InvalidArgumentError('1 to 120, as in 25, 29.97 or 30000/1001.');
+  }
+  return { num: n, den: d };
+}
+
+function count(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 64) throw new InvalidArgumentError('A number from 1 to 64.');
+  return number;
+}

@@ -1,0 +1,70 @@
+import { LRUCache } from 'lru-cache';
+import { VideoEncoder } from '../stream/encoders/video-encoder.js';
+import type { Closable } from '../units.js';
+import type { OutputSettings } from './output.js';
+import { drawStill, type StillSpec } from './still-picture.js';
+import { VpxEncoder } from './vpx-encoder.js';
+
+/** Encoded pictures that are kept. */
+const MAX_BYTES = 24e6;
+/** Longest group of pictures that begins with a key frame. */
+export const GOP_FRAMES = 250;
+
+/** A still picture as it is encoded: unit 0 is a key frame, the others say "as before". */
+export interface StillTemplate {
+  units: Uint8Array[];
+}
+
+/**
+ * Encodes still pictures once: a key frame and as many pictures without a change as are needed. In H.264 two key frames
+ * in a row must differ in idr_pic_id (ITU-T H.264, 7.4.3), so there are two variants.
+ */
+export class StillTemplates implements Closable {
+  readonly #output: OutputSettings;
+  readonly #kept = new LRUCache<string, StillTemplate>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ units }) => units.reduce((sum, unit) => sum + unit.length + 200, 1),
+  });
+
+  constructor(output: OutputSettings) {
+    this.#output = output;
+  }
+
+  /** The template of a picture with at least `frames` units; at most `GOP_FRAMES`. */
+  async get(spec: StillSpec, frames: number, variant: 0 | 1): Promise<StillTemplate> {
+    const key = `${variant}${JSON.stringify(spec)}`;
+    const kept = this.#kept.get(key);
+    if (kept && kept.units.length >= frames) return kept;
+    const template = await this.#encode(spec, frames, variant);
+    this.#kept.set(key, template);
+    return template;
+  }
+
+  close(): void {
+    this.#kept.clear();
+  }
+
+  async #encode(spec: StillSpec, frames: number, variant: 0 | 1): Promise<StillTemplate> {
+    const { width, height } = this.#output;
+    const picture = await drawStill(spec, width, height);
+    const encoder = stillEncoder(this.#output);
+    try {
+      const units: Uint8Array[] = [];
+      // libx264 numbers its IDR pictures 0, 1, 0, 1 …
+      for (let n = 0; n < variant; n++) encoder.encode(picture, n, true);
+      for (let n = 0; n < frames; n++) {
+        const { data } = encoder.encode(picture, variant + n, n === 0);
+        units.push(Uint8Array.from(data));
+      }
+      return { units };
+    } finally {
+      encoder.close();
+      picture.close();
+    }
+  }
+}
+
+function stillEncoder({ width, height, rate, format }: OutputSettings): VideoEncoder | VpxEncoder {
+  if (format === 'webm') return new VpxEncoder({ width, height, rate, still: true });
+  return new VideoEncoder({ width, height, rate, bitrateKbps: 1, mode: 'still', threads: 1 });
+}
