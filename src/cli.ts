@@ -16,9 +16,8 @@ const program = new Command('dh-live')
   .addCommand(serveCommand())
   .addCommand(sayCommand())
   .addCommand(avatarCommand())
-  .addCommand(monitorCommand());
   .addCommand(renderCommand())
-  .addCommand(avatarCommand());
+  .addCommand(monitorCommand());
 for (const command of program.commands) command.exitOverride();
 
 // 0: done. 1: it failed. 2: the command line or its input is wrong.
@@ -34,5 +33,6 @@ function exitCodeOf(error: unknown): number {
   const { code, message, hint, status } = DhError.from(error);
   process.stderr.write(`dh-live: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
   if (code === 'internal' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
-  return status < 500 ? 2 : 1;
+  // Of `render`, 2 says that it was done, but without some clips.
+  return status < 500 && program.args[0] !== 'render' ? 2 : 1;
 }
