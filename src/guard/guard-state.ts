@@ -20,23 +20,27 @@ export interface GuardState {
   baseBytes: number;
   /** Bytes of all registry entries. */
   accountedBytes: number;
-  /** rss − base − accounted: what no register explains. */
+  /** rss − base − accounted: what no register explains. Below 0 when unused pages went back to the system. */
   unaccountedBytes: number;
   /** Forced garbage collections. */
   collections: number;
   entries: MemoryEntry[];
 }
 
-/** One step that was taken or released: a line in the log and an event. */
+/** One step that was taken or released, or what an operator should know: a line in the log and an event. */
 export interface GuardEvent {
   /** `control`, `stage-0` … ; filled in by whoever knows. */
   process: string;
-  what: 'step' | 'release' | 'collect';
+  /** `collect`: garbage was collected outside a step. `warning`: no step helps, `detail` says what does. */
+  what: 'step' | 'release' | 'collect' | 'warning';
   step: LadderStep | null;
   level: MemoryLevel;
+  /** Resident memory before the step; of a release, when the step was taken. */
   beforeMb: number;
-  /** After a step that works at once; null when its effect comes later. */
+  /** After a step that works at once, and of a release now; null when its effect comes later. */
   afterMb: number | null;
   limitMb: number;
+  /** How long the process was busy with it, in ms. */
+  tookMs: number;
   detail: string;
 }

@@ -10,7 +10,7 @@ import { avatarFolders } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
-import { effectiveLimitBytes } from '../guard/memory-guard.js';
+import { effectiveLimitBytes } from '../guard/memory-limit.js';
 import { MediaClient } from '../media/media-client.js';
 import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';

@@ -1,7 +1,6 @@
-import type { GuardState } from '../guard/guard-state.js';
 import { LoopDelay } from '../guard/loop-delay.js';
-import { MemoryGuard } from '../guard/memory-guard.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
+import { MemoryWatchdog } from '../guard/memory-watchdog.js';
 import { endWithParent } from '../rpc/end-with-parent.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import { StageOptionsSchema } from './options.js';
@@ -19,15 +18,20 @@ process.on('SIGTERM', () => undefined);
 // Not `process.exit`: it waits for native handles, and once was seen to wait for ever.
 endWithParent(() => process.kill(process.pid, 'SIGKILL'));
 
-const { checkIntervalMs, ...limits } = options.memory;
-let guard = new MemoryGuard(limits);
+const watchdog = new MemoryWatchdog({
+  process: 'stage',
+  registry: memoryRegistry,
+  settings: options.memory,
+  actions: { restart: () => void events.overMemory.asEvent(process.memoryUsage.rss()) },
+  clock: () => performance.now(),
+  rss: () => process.memoryUsage.rss(),
+  gc: globalThis.gc,
+  onEvent: (event) => void events.guard.asEvent(event),
+});
 const loopDelay = new LoopDelay();
 // A timer runs between two ticks of a session, never in the middle of a frame.
-const memoryWatch = setInterval(() => {
-  const action = guard.check(process.memoryUsage.rss(), performance.now());
-  if (action === 'collect') globalThis.gc?.();
-  else if (action === 'replace') void events.overMemory.asEvent(process.memoryUsage.rss());
-}, checkIntervalMs);
+const watchMemory = (intervalMs: number): NodeJS.Timeout => setInterval(() => watchdog.check(), intervalMs);
+let memoryWatch = watchMemory(options.memory.checkIntervalMs);
 
 const stage = new Stage(
   options,
@@ -42,13 +46,13 @@ const stage = new Stage(
     overMemory: (...args) => void events.overMemory.asEvent(...args),
   },
   {
-    guardState,
-    configureMemory: (memory) => (guard = new MemoryGuard(memory)),
-    trim: (level) => {
-      const report = memoryRegistry.trim(level);
-      globalThis.gc?.();
-      return report;
+    guardState: () => watchdog.state(),
+    configureMemory: (memory) => {
+      watchdog.configure(memory);
+      clearInterval(memoryWatch);
+      memoryWatch = watchMemory(memory.checkIntervalMs);
     },
+    trim: (level) => watchdog.trim(level),
     loopDelay: () => loopDelay.read(),
     onShutdown: () => {
       clearInterval(heart);
@@ -60,20 +64,5 @@ const stage = new Stage(
 );
 const events = openRpc<StageEvents, StageApi>(process as MessagePort, stage.api);
 const heart = setInterval(() => void events.heartbeat.asEvent(stage.heartbeat()), HEARTBEAT_INTERVAL);
-const baseBytes = process.memoryUsage.rss();
-let peakBytes = baseBytes;
+watchdog.markBase();
 void events.ready.asEvent();
-
-function guardState(): GuardState {
-  const rssBytes = process.memoryUsage.rss();
-  peakBytes = Math.max(peakBytes, rssBytes);
-  const { limitBytes } = guard;
-  const entries = memoryRegistry.entries();
-  const accountedBytes = entries.reduce((sum, { bytes }) => sum + bytes, 0);
-  const unaccountedBytes = rssBytes - baseBytes - accountedBytes;
-  const level = rssBytes < 0.8 * limitBytes ? 'normal' : rssBytes < 0.95 * limitBytes ? 'soft' : 'hard';
-  return {
-    ...{ level, step: null, rssBytes, limitBytes, peakBytes, baseBytes },
-    ...{ accountedBytes, unaccountedBytes, collections: 0, entries },
-  };
-}
