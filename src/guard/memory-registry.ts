@@ -73,7 +73,7 @@ export class MemoryRegistry {
     const users: TrimReport['users'] = [];
     let freedBytes = 0;
     for (const user of this.#alive()) {
-      const freed = user.trim?.(level) ?? 0;
+      const freed = trimOne(user, level);
       if (freed <= 0) continue;
       freedBytes += freed;
       users.push({ name: user.name, owner: user.owner, freedBytes: freed });
@@ -87,6 +87,15 @@ export class MemoryRegistry {
       if (user) yield user;
       else this.#users.delete(reference);
     }
+  }
+}
+
+/** A user that breaks its promise not to throw must not keep the others from giving memory back. */
+function trimOne(user: MemoryUser, level: TrimLevel): number {
+  try {
+    return user.trim?.(level) ?? 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -19,13 +19,13 @@ export interface WatchdogSettings {
 
 /** What the owner of the process can do beyond emptying caches. A missing action is skipped. */
 export interface WatchdogActions {
-  lowerIdleQuality?(on: boolean): void;
-  /** From `true` to `false` the process takes no new work. */
-  refuse?(on: boolean): void;
+  lowerIdleQuality?: (on: boolean) => void;
+  /** From `true` on the process takes no new work, until `false`. */
+  refuse?: (on: boolean) => void;
   /** Ends the session that holds most; its name, or null when there is none. */
-  endHeaviest?(): string | null;
+  endHeaviest?: () => string | null;
   /** Asks to be replaced by a fresh process. */
-  restart?(reason: string): void;
+  restart?: (reason: string) => void;
 }
 
 export interface WatchdogOptions {

@@ -25,7 +25,7 @@ const watchdog = new MemoryWatchdog({
   actions: { restart: () => void events.overMemory.asEvent(process.memoryUsage.rss()) },
   clock: () => performance.now(),
   rss: () => process.memoryUsage.rss(),
-  gc: globalThis.gc,
+  gc: globalThis.gc && (() => void globalThis.gc?.()),
   onEvent: (event) => void events.guard.asEvent(event),
 });
 const loopDelay = new LoopDelay();

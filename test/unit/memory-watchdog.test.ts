@@ -174,7 +174,7 @@ describe('MemoryWatchdog', () => {
     expect(one.calls).not.toContain('refuse false');
     one.otherMb = 840;
     one.run(250);
-    expect(one.calls.at(-1)).toBe('refuse false');
+    expect(one.calls).toContain('refuse false');
     expect(one.watchdog.state()).toMatchObject({ level: 'soft', step: 'lower-idle-quality' });
     one.otherMb = 100;
     one.run(250);
@@ -230,7 +230,7 @@ describe('MemoryWatchdog', () => {
   });
 
   it('does not replace a process over and over whose fresh one needs as much', () => {
-    const one = new Bench(undefined, { limitBytes: 110 * MB });
+    const one = new Bench(undefined, { limitBytes: 105 * MB });
     one.run(60_000);
     expect(one.calls).toContain('refuse true');
     expect(one.calls).not.toContain('restart');
@@ -283,7 +283,7 @@ describe('MemoryWatchdog', () => {
   });
 
   it('bounds a growing leak by the restart', () => {
-    const one: Bench = new Bench({ ...{}, restart: () => (one.otherMb = 100) }, { limitBytes: 1000 * MB });
+    const one: Bench = new Bench({ restart: () => (one.otherMb = 100) }, { limitBytes: 1000 * MB });
     one.run(120_000, () => (one.otherMb += 16));
     expect(one.watchdog.state().peakBytes).toBeLessThanOrEqual(1050 * MB);
   });
