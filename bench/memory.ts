@@ -27,6 +27,12 @@ const { values: options } = parseArgs({
     json: { type: 'boolean' },
   },
 });
+interface SessionAnswer {
+  state: string;
+  waiting: number;
+  utterance: unknown;
+}
+
 const SAMPLE_MS = 500;
 const MB = 1e6;
 
@@ -83,7 +89,7 @@ async function manySessions(): Promise<void> {
       const add = async (): Promise<void> => {
         const id = `s${ids.length + 1}`;
         await server.post('/api/v1/sessions', { id });
-        await until(async () => (await server.get(`/api/v1/sessions/${id}`)).state === 'idle');
+        await until(async () => ((await server.get(`/api/v1/sessions/${id}`)) as SessionAnswer).state === 'idle');
         ids.push(id);
         viewers.push(await watch(server, id));
       };
@@ -158,7 +164,7 @@ async function speakOnce(server: TestServer, session: string, turn: number): Pro
   const path = `/api/v1/sessions/${session}`;
   await server.post(`${path}/say`, { text: ANSWERS[turn % ANSWERS.length] });
   await until(async () => {
-    const { state, waiting, utterance } = await server.get(path);
+    const { state, waiting, utterance } = (await server.get(path)) as SessionAnswer;
     return state === 'idle' && waiting === 0 && utterance === null;
   }, 60_000);
 }

