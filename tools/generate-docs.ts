@@ -1,7 +1,8 @@
 /** Writes docs/configuration.md from the schema. With `--check` it only says whether the file is current. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
-import { configFields, loadPreset, presetNames } from '../src/config/load.js';
+import { configFields } from '../src/config/fields.js';
+import { loadPreset, presetNames } from '../src/config/load.js';
 import { packagePath } from '../src/entry.js';
 
 /** The configuration page, formatted as it is stored. */
@@ -17,8 +18,8 @@ export async function configurationPage(): Promise<string> {
     ['collection at most every', (p: (typeof presets)[number]) => `${p.memory.gcIntervalS} s`],
   ] as const;
   const rows = configFields().map(
-    ({ path, env, type, default: value, description }) =>
-      `| \`${path.join('.')}\` | ${type.replaceAll('|', '\\|')} | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} | \`${env}\` |`,
+    ({ path, env, type, default: value, description, applies }) =>
+      `| \`${path.join('.')}\` | ${type.replaceAll('|', '\\|')} | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} | ${applies} | \`${env}\` |`,
   );
   const text = `<!-- Made by "npm run docs" from src/config/schema.ts. -->
 
@@ -31,11 +32,14 @@ JSON with any of the settings below, nested by the dots:
 { "server": { "host": "0.0.0.0" }, "limits": { "maxSessions": 4 } }
 \`\`\`
 
-A name that is not known is an error, so a typing mistake never goes unnoticed.
+A name that is not known is an error, so a typing mistake never goes unnoticed. Errors name the line and the column.
+
+A running server takes changes of the file, of \`PATCH /api/v1/config\` and of \`SIGHUP\`; the column "a change counts" says
+from when on. [Changing settings while it runs](operations.md#changing-settings-while-it-runs) says how.
 
 ## Presets
 
-Chosen with \`--preset\`, \`DH_LIVE_PRESET\`, or for one session with \`preset\` in \`POST /api/v1/sessions\`.
+Chosen with \`--preset\`, \`DH_LIVE_PRESET\`, \`preset\` in the file, or for one session with \`preset\` in \`POST /api/v1/sessions\`.
 
 | | ${presets.map(({ name }) => name).join(' | ')} |
 |---|${presets.map(() => '---|').join('')}
@@ -43,8 +47,8 @@ ${keys.map(([label, show]) => `| ${label} | ${presets.map(show).join(' | ')} |`)
 
 ## Settings
 
-| setting | type | default | what it is | environment variable |
-|---|---|---|---|---|
+| setting | type | default | what it is | a change counts | environment variable |
+|---|---|---|---|---|---|
 ${rows.join('\n')}
 `;
   return format(text, { parser: 'markdown', printWidth: 120, singleQuote: true });

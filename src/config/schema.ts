@@ -1,5 +1,10 @@
 import { z } from 'zod';
 
+/** When a change takes effect, unless it is at once; and what is not shown. Read by `configFields`. */
+const RESTART = { applies: 'restart' } as const;
+const NEW_SESSIONS = { applies: 'new sessions' } as const;
+const SECRET = { secret: true } as const;
+
 const evenPixels = (least: number, most: number) =>
   z
     .number()
@@ -83,17 +88,20 @@ export const ServerSchema = z.strictObject({
     .string()
     .min(1)
     .default('127.0.0.1')
-    .describe('Address to listen on. `0.0.0.0` opens the server to the network.'),
-  port: z.number().int().min(0).max(65_535).default(8010).describe('HTTP port; 0 takes a free one.'),
+    .describe('Address to listen on. `0.0.0.0` opens the server to the network.')
+    .meta(RESTART),
+  port: z.number().int().min(0).max(65_535).default(8010).describe('HTTP port; 0 takes a free one.').meta(RESTART),
   token: z
     .string()
     .min(8)
     .optional()
-    .describe('When set, the API (not watching) demands `Authorization: Bearer <token>` or `?token=`.'),
+    .describe('When set, the API (not watching) demands `Authorization: Bearer <token>` or `?token=`.')
+    .meta(SECRET),
   publicIp: z
     .union([z.ipv4(), z.ipv6()])
     .optional()
-    .describe('Address that viewers reach when the server stands behind a one-to-one NAT.'),
+    .describe('Address that viewers reach when the server stands behind a one-to-one NAT.')
+    .meta(RESTART),
   corsOrigins: z
     .array(z.string())
     .default([])
@@ -103,14 +111,22 @@ export const ServerSchema = z.strictObject({
 });
 
 export const StagesSchema = z.strictObject({
-  count: z.number().int().min(0).max(64).default(0).describe('Stage processes; 0 means cores − 1, at least 1.'),
+  count: z
+    .number()
+    .int()
+    .min(0)
+    .max(64)
+    .default(0)
+    .describe('Stage processes; 0 means cores − 1, at least 1.')
+    .meta(RESTART),
   firstPort: z
     .number()
     .int()
     .min(0)
     .max(65_000)
     .default(8189)
-    .describe('UDP port of the first stage, the next takes the next one; 0 takes free ones.'),
+    .describe('UDP port of the first stage, the next takes the next one; 0 takes free ones.')
+    .meta(RESTART),
   heartbeatTimeoutMs: z
     .number()
     .int()
@@ -154,22 +170,43 @@ export const MonitorSchema = z.strictObject({
   webhooks: z
     .array(z.url())
     .default([])
-    .describe('Addresses that get a POST for each alert that is raised or cleared.'),
+    .describe('Addresses that get a POST for each alert that is raised or cleared.')
+    .meta(SECRET),
   webhookTimeoutMs: z.number().int().min(100).default(5000).describe('Time that a webhook may take, in ms.'),
 });
 export type MonitorConfig = z.infer<typeof MonitorSchema>;
 
 export const ConfigSchema = z.strictObject({
+  preset: z
+    .string()
+    .default('default')
+    .describe('What `session` and `memory` build on: `low`, `default` or `high`. `--preset` on the command line.'),
   server: ServerSchema.prefault({}),
   stages: StagesSchema.prefault({}),
   limits: LimitsSchema.prefault({}),
   session: ProfileSchema.prefault({}).describe('What a session is like unless it asks for another preset.'),
   memory: MemorySchema.prefault({}),
   monitor: MonitorSchema.prefault({}),
-  avatar: z.string().default('presenter').describe('Avatar of the session `main`.'),
-  voice: z.string().optional().describe('Voice of the session `main`; otherwise by language.'),
-  avatarsDir: z.string().default('avatars').describe('Folder with avatar packages, from the working directory.'),
-  cacheDir: z.string().optional().describe("Folder for drawn avatars; otherwise the user's cache folder."),
+  avatar: z
+    .string()
+    .default('presenter')
+    .describe('Avatar of the session `main`, and of others that ask for none.')
+    .meta(NEW_SESSIONS),
+  voice: z
+    .string()
+    .optional()
+    .describe('Voice of the session `main`, and of others that ask for none; otherwise by language.')
+    .meta(NEW_SESSIONS),
+  avatarsDir: z
+    .string()
+    .default('avatars')
+    .describe('Folder with avatar packages, from the working directory.')
+    .meta(RESTART),
+  cacheDir: z
+    .string()
+    .optional()
+    .describe("Folder for drawn avatars; otherwise the user's cache folder.")
+    .meta(RESTART),
   statsIntervalS: z
     .number()
     .min(0)
@@ -182,7 +219,8 @@ export const ConfigSchema = z.strictObject({
   debugTimecode: z
     .boolean()
     .default(false)
-    .describe('Draws the frame number into the picture as black and white blocks, for measurements.'),
+    .describe('Draws the frame number into the picture as black and white blocks, for measurements.')
+    .meta(RESTART),
 });
 /** The whole configuration, with every default filled in. */
 export type Config = z.infer<typeof ConfigSchema>;

@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { configFields, loadConfig, loadPreset, presetNames } from '../../src/config/load.js';
+import { configFields } from '../../src/config/fields.js';
+import { loadConfig, loadPreset, presetNames } from '../../src/config/load.js';
 import { packagePath } from '../../src/entry.js';
 import { configurationPage } from '../../tools/generate-docs.js';
 
