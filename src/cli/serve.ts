@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
+import { isatty } from 'node:tty';
 import { pino } from 'pino';
-import { loadConfig, presetNames } from '../config/load.js';
+import { LiveConfig } from '../config/live-config.js';
+import { presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { defaultCacheDir } from './cache-dir.js';
@@ -31,7 +33,7 @@ export function serveCommand(): Command {
 
 async function serve(flags: Flags): Promise<void> {
   const env = process.env;
-  const config = loadConfig({
+  const live = new LiveConfig({
     preset: flags.preset,
     file: flags.config,
     env,
@@ -41,13 +43,12 @@ async function serve(flags: Flags): Promise<void> {
       debugTimecode: flags.debugTimecode,
     },
   });
-  const presetName = flags.preset ?? env['DH_LIVE_PRESET'] ?? 'default';
+  const config = live.current;
   const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
   // Only here: the other commands do without the server's libraries.
   const { Control } = await import('../server/control.js');
   const control = await Control.create({
-    config,
-    presetName,
+    config: live,
     cacheDir: config.cacheDir ?? defaultCacheDir(),
     log,
     clock: () => performance.now(),
@@ -67,9 +68,16 @@ async function serve(flags: Flags): Promise<void> {
     });
   }
 
+  // It asks for the file to be read again, unless it comes because the terminal is gone.
+  const terminal = isatty(1);
+  process.on('SIGHUP', () => {
+    if (terminal && !isatty(1)) stop('SIGHUP');
+    else live.refresh('signal');
+  });
+
   try {
     const url = await control.start(stop);
-    log.info({ preset: presetName, pid: process.pid }, `watch ${url}/  speak ${url}/studio`);
+    log.info({ preset: config.preset, pid: process.pid }, `watch ${url}/  speak ${url}/studio`);
   } catch (error) {
     await control.close();
     throw explain(error, config);

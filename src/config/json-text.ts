@@ -22,7 +22,7 @@ export interface Place {
 export interface JsonText {
   value: unknown;
   /** Where a key stands, or the value of a list's item; null when the text has no such path. */
-  placeAt(path: readonly (string | number)[]): Place | null;
+  placeAt: (path: readonly (string | number)[]) => Place | null;
 }
 
 /** Deeper nesting than this is refused: a configuration has three levels. */
@@ -84,6 +84,7 @@ class Scanner {
         return this.#members(']', (index) => this.#item(index));
       case '"':
         return void this.#string();
+      case undefined:
       default:
         if (!this.#match(NUMBER) && !this.#match(WORD)) this.#fail(this.#unexpected('a value'));
     }

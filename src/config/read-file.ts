@@ -12,7 +12,7 @@ export interface JsonFile {
   /** As it stands on disk. */
   text: string;
   values: Json;
-  placeAt(path: readonly (string | number)[]): Place | null;
+  placeAt: (path: readonly (string | number)[]) => Place | null;
 }
 
 /**

@@ -23,14 +23,16 @@ export function merge(base: Json, over: Json): Json {
 
 /** As `merge`, but null takes a value out (JSON Merge Patch, RFC 7396). */
 export function mergePatch(base: Json, patch: Json): Json {
-  const out = merge(base, patch);
-  const prune = (node: Json): void => {
-    for (const [key, value] of Object.entries(node)) {
-      if (isObject(value)) prune(value);
-      if (value === null || (isObject(value) && Object.keys(value).length === 0)) Reflect.deleteProperty(node, key);
-    }
-  };
-  prune(out);
+  return withoutNulls(merge(base, patch));
+}
+
+function withoutNulls(node: Json): Json {
+  const out: Json = {};
+  for (const [key, value] of Object.entries(node)) {
+    const kept = isObject(value) ? withoutNulls(value) : value;
+    if (kept === null || (isObject(kept) && Object.keys(kept).length === 0)) continue;
+    out[key] = kept;
+  }
   return out;
 }
 

@@ -10,8 +10,8 @@ import type { Closable } from '../units.js';
 export interface UploadStoreOptions {
   /** Where the files go: a folder that is the program's own. Made when only it is missing, readable only to the user. */
   dir: string;
-  /** Largest upload. */
-  maxBytes: number;
+  /** Largest upload; a function is asked for each. */
+  maxBytes: number | (() => number);
   /** Opens a new file for writing; replaced in tests of a full disk. */
   createFile?: (path: string) => Writable;
 }
@@ -27,7 +27,7 @@ export interface Upload {
 /** Keeps uploads as files with random names until they are removed, at the latest when the store is closed. */
 export class UploadStore implements Closable {
   readonly #dir: string;
-  readonly #maxBytes: number;
+  readonly #maxBytes: () => number;
   readonly #createFile: (path: string) => Writable;
   readonly #paths = new Set<string>();
   readonly #receiving = new AbortController();
@@ -35,7 +35,8 @@ export class UploadStore implements Closable {
 
   constructor(options: UploadStoreOptions) {
     this.#dir = options.dir;
-    this.#maxBytes = options.maxBytes;
+    const { maxBytes } = options;
+    this.#maxBytes = typeof maxBytes === 'function' ? maxBytes : () => maxBytes;
     this.#createFile = options.createFile ?? ((path) => createWriteStream(path, { flags: 'wx', mode: 0o600 }));
   }
 
@@ -52,7 +53,8 @@ export class UploadStore implements Closable {
    */
   async receive(stream: Readable, options: { maxBytes?: number } = {}): Promise<Upload> {
     if (this.#receiving.signal.aborted) throw shuttingDown();
-    const maxBytes = Math.min(options.maxBytes ?? this.#maxBytes, this.#maxBytes);
+    const most = this.#maxBytes();
+    const maxBytes = Math.min(options.maxBytes ?? most, most);
     const path = join(this.#dir, randomUUID());
     this.#paths.add(path);
     const work = this.#write(stream, path, maxBytes);

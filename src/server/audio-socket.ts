@@ -22,11 +22,11 @@ const PING_INTERVAL = 20_000;
 /** Sound over a WebSocket: `/api/v1/sessions/:id/audio?rate=16000[&overflow=wait]`. */
 export class AudioSockets {
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
-  readonly #config: Config;
+  readonly #config: () => Config;
   readonly #sessions: SessionRegistry;
   readonly #busy = new Set<Session>();
 
-  constructor(config: Config, sessions: SessionRegistry, http: Server) {
+  constructor(config: () => Config, sessions: SessionRegistry, http: Server) {
     this.#config = config;
     this.#sessions = sessions;
     http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
@@ -45,8 +45,9 @@ export class AudioSockets {
     socket.on('error', () => socket.destroy());
     try {
       const url = new URL(request.url ?? '/', 'http://localhost');
-      authorize(this.#config.server.token, request.headers.authorization, request.url ?? '/');
-      checkOrigin(this.#config.server.corsOrigins, request.headers.origin, request.headers.host);
+      const { token, corsOrigins } = this.#config().server;
+      authorize(token, request.headers.authorization, request.url ?? '/');
+      checkOrigin(corsOrigins, request.headers.origin, request.headers.host);
       const id = PATH.exec(url.pathname)?.[1];
       if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');
       const session = this.#sessions.get(decodeURIComponent(id));

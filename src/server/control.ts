@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { BakeService } from '../avatar/bake-service.js';
 import { Catalogue } from '../avatar/catalogue.js';
 import { avatarFolders } from '../config/load.js';
+import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
@@ -15,18 +16,19 @@ import { MediaClient } from '../media/media-client.js';
 import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';
 import { SAMPLE_RATE, type Clock, type SpeechPiece } from '../units.js';
+import { applyConfig } from './apply-config.js';
 import { AudioSockets } from './audio-socket.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
+import { ServerEvents } from './server-events.js';
 import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
 import { Supervisor } from './supervisor.js';
 
 export interface ControlOptions {
-  config: Config;
-  presetName: string;
+  config: LiveConfig;
   cacheDir: string;
   log: Logger;
   clock: Clock;
@@ -42,30 +44,33 @@ export class Control {
   readonly #media: MediaClient;
   readonly #uploads: UploadStore;
   readonly #bakes: BakeService;
-  readonly contract: MemoryContract;
+  #contract: MemoryContract;
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
   readonly #metrics: ServerMetrics;
+  readonly #events = new ServerEvents();
   readonly #temp: string;
   readonly sessions: SessionRegistry;
   #app: FastifyInstance | null = null;
   #sockets: AudioSockets | null = null;
   #statsLine: { close(): void } | null = null;
+  #unapply: (() => void) | null = null;
   #closing: Promise<void> | null = null;
   #onStopRequest: (reason: string) => void = () => undefined;
 
   private constructor(options: ControlOptions, contract: MemoryContract, supervisor: Supervisor, temp: string) {
-    const { config, clock, log } = options;
+    const { clock, log } = options;
     this.#options = options;
-    this.contract = contract;
+    const config = this.#config;
+    this.#contract = contract;
     this.#supervisor = supervisor;
     this.#temp = temp;
     this.#speech = new SpeechService({
-      maxCharacters: config.limits.maxTextChars,
+      maxCharacters: () => this.#config.limits.maxTextChars,
       ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
     });
     this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
-    this.#uploads = new UploadStore({ dir: temp, maxBytes: config.limits.maxUploadMb * 1e6 });
+    this.#uploads = new UploadStore({ dir: temp, maxBytes: () => this.#config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue(avatarFolders(config));
     this.#bakes = new BakeService({
       cacheDir: options.cacheDir,
@@ -73,8 +78,7 @@ export class Control {
       memoryLimitBytes: contract.division.bakeBytes,
     });
     this.sessions = new SessionRegistry({
-      config,
-      presetName: options.presetName,
+      config: () => this.#config,
       supervisor,
       checkAvatar: async (name) => void (await catalogue.resolve(name)),
       checkVoice: (voice) => void this.#speech.plan({ text: 'a', voice }),
@@ -88,7 +92,7 @@ export class Control {
           { name: 'media', pid: this.#media.pid },
           { name: 'bake', pid: this.#bakes.pid },
         ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
-      memoryLimitBytes: contract.limitMb * 1e6,
+      memoryLimitBytes: () => this.contract.limitMb * 1e6,
       clock,
     });
     this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions, work: () => ({}) });
@@ -106,28 +110,51 @@ export class Control {
   }
   readonly #catalogue: Catalogue;
 
+  /** The settings in force: asked for whenever one is used. */
+  get #config(): Config {
+    return this.#options.config.current;
+  }
+
+  /** How much memory the server uses under the settings in force, and how the limit is divided. */
+  get contract(): MemoryContract {
+    return this.#contract;
+  }
+
   /** Throws `config_invalid` when the memory limit is under what the server needs. */
   static async create(options: ControlOptions): Promise<Control> {
     const { config, clock, log } = options;
-    const limitBytes = effectiveLimitBytes(config.memory.maxMemoryMb);
-    const contract = memoryContract(config, limitBytes, Math.max(1, availableParallelism() - 1));
+    const contract = contractOf(config.current);
+    // A change that asks for less memory than is needed is refused as it is at the start.
+    config.addCheck((wanted) => void contractOf(wanted));
     log.info(contractLine(contract), 'memory contract');
-    const supervisor = await Supervisor.create(config, contract, clock);
+    const supervisor = await Supervisor.create(config.current, contract, clock);
     const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
     return new Control(options, contract, supervisor, temp);
   }
 
   /** Listens and opens the session `main`. Returns the URL. Rejects when the port is taken. */
   async start(onStopRequest: (reason: string) => void): Promise<string> {
-    const { config, log } = this.#options;
+    const { log } = this.#options;
+    const config = this.#config;
     this.#onStopRequest = onStopRequest;
     this.#app = await createApp(this.#context());
     await this.#app.listen({ host: config.server.host, port: config.server.port });
-    this.#sockets = new AudioSockets(config, this.sessions, this.#app.server);
+    this.#sockets = new AudioSockets(() => this.#config, this.sessions, this.#app.server);
     this.#supervisor.start();
     await this.sessions.create({ id: 'main' });
     this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
-    this.#statsLine = startStatsLine(this.#stats, config.statsIntervalS, log);
+    this.#restartStatsLine();
+    this.#unapply = applyConfig(this.#options.config, {
+      log,
+      events: this.#events,
+      configureStages: (config) => {
+        this.#contract = contractOf(config);
+        this.#supervisor.configure(config, this.#contract);
+        log.info(contractLine(this.#contract), 'memory contract');
+      },
+      restartStatsLine: () => this.#restartStatsLine(),
+    });
+    this.#options.config.follow();
     const { address, port, family } = this.#app.server.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
@@ -143,6 +170,8 @@ export class Control {
     const begin = clock();
     const sessions = this.sessions.list();
     const viewers = sessions.reduce((sum, { stats }) => sum + (stats?.viewers.length ?? 0), 0);
+    this.#options.config.close();
+    this.#unapply?.();
     this.#statsLine?.close();
     this.#sockets?.close();
     await within(SHUTDOWN_LIMIT / 3, this.sessions.close());
@@ -176,11 +205,20 @@ export class Control {
     return path;
   }
 
+  #restartStatsLine(): void {
+    this.#statsLine?.close();
+    this.#statsLine = startStatsLine(this.#stats, this.#config.statsIntervalS, this.#options.log);
+  }
+
   #context(): ServerContext {
-    const { config, log } = this.#options;
+    const { config: live, log } = this.#options;
     return {
-      config,
+      get config() {
+        return live.current;
+      },
+      live,
       log,
+      events: this.#events,
       sessions: this.sessions,
       stats: this.#stats,
       metrics: this.#metrics,
@@ -203,7 +241,7 @@ export class Control {
     upload: { path: string; remove(): Promise<void> },
     signal: AbortSignal,
   ): AsyncGenerator<SpeechPiece, void, undefined> {
-    const { maxUploadDurationS: maxDurationS } = this.#options.config.limits;
+    const { maxUploadDurationS: maxDurationS } = this.#config.limits;
     let samples = 0;
     try {
       for await (const pcm of this.#media.decode(upload.path, { maxDurationS, signal })) {
@@ -215,6 +253,11 @@ export class Control {
       await upload.remove();
     }
   }
+}
+
+function contractOf(config: Config): MemoryContract {
+  const limitBytes = effectiveLimitBytes(config.memory.maxMemoryMb);
+  return memoryContract(config, limitBytes, Math.max(1, availableParallelism() - 1));
 }
 
 /** The result of `work`, or undefined when it fails or takes longer than `limit` ms. */

@@ -16,7 +16,7 @@ export interface ServerStatsParts {
   supervisor: Supervisor;
   /** Further children of the server that may come and go. */
   otherPids: () => { name: string; pid: number }[];
-  memoryLimitBytes: number;
+  memoryLimitBytes: () => number;
   clock: Clock;
 }
 
@@ -74,7 +74,7 @@ export class ServerStats {
       processes,
       memory: {
         rssBytes: processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
-        limitBytes: this.#parts.memoryLimitBytes,
+        limitBytes: this.#parts.memoryLimitBytes(),
       },
       stages: this.#parts.supervisor.stages.map((stage) => ({
         index: stage.index,

@@ -17,8 +17,8 @@ export interface SessionRequest {
 
 /** What the registry needs from the parts that it joins. */
 export interface SessionRegistryParts {
-  config: Config;
-  presetName: string;
+  /** The settings in force. */
+  config: () => Config;
   supervisor: Supervisor;
   /** Throws `avatar_not_found`. */
   checkAvatar(name: string): Promise<void>;
@@ -46,13 +46,14 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
 
   /** Throws `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `voice_not_found`. */
   async create(request: SessionRequest): Promise<Session> {
-    const { config, presetName, supervisor } = this.#parts;
+    const { supervisor } = this.#parts;
+    const config = this.#parts.config();
     const id = request.id ?? this.#freeId();
     if (!ID.test(id)) {
       throw new DhError('bad_request', 'A session id has 1 to 64 letters, digits, "-" and "_".');
     }
     this.#checkFree(id);
-    const preset = request.preset ?? presetName;
+    const preset = request.preset ?? config.preset;
     const profile = request.preset === undefined ? config.session : loadPreset(request.preset).session;
     const avatar = request.avatar ?? config.avatar;
     const voice = request.voice ?? config.voice;
@@ -97,7 +98,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
 
   #checkFree(id: string): void {
     if (this.#sessions.has(id)) throw new DhError('session_exists', `Session "${id}" exists already.`);
-    const { maxSessions } = this.#parts.config.limits;
+    const { maxSessions } = this.#parts.config().limits;
     if (this.#sessions.size >= maxSessions) {
       throw new DhError('session_limit', `All ${maxSessions} sessions are in use.`, {
         hint: 'Delete one, or raise limits.maxSessions.',

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import type { BirpcReturn } from 'birpc';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
@@ -63,7 +64,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     super();
     this.setMaxListeners(0);
     this.index = options.index;
-    this.#options = options;
+    this.#options = { ...options, stage: { ...options.stage } };
   }
 
   get ready(): boolean {
@@ -100,6 +101,15 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     this.#watch = setInterval(() => this.#check(), WATCH_INTERVAL);
     this.#threads.reset();
     this.#threadWatch = setInterval(() => void this.#checkThreads(child), THREAD_INTERVAL);
+  }
+
+  /** Sets what may change while it runs; the next process starts with it. */
+  configure(memory: StageOptions['memory'], heartbeatTimeoutMs: number): void {
+    const changed = !isDeepStrictEqual(memory, this.#options.stage.memory);
+    this.#options.stage.memory = memory;
+    this.#options.heartbeatTimeoutMs = heartbeatTimeoutMs;
+    // One that is gone gets it when it starts.
+    if (changed && this.#ready) this.#rpc?.updateMemory(memory).catch(() => undefined);
   }
 
   /** Ends the process: asks first, kills after `timeoutMs`. Twice is harmless. */

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import type { Config } from '../config/schema.js';
 import type { MemoryContract } from '../guard/memory-contract.js';
+import type { StageOptions } from '../stage/options.js';
 import type { Clock } from '../units.js';
 import { StageProcess } from './stage-process.js';
 
@@ -15,7 +16,7 @@ export class Supervisor {
 
   /** Finds a UDP port for each stage of the contract; the processes start with `start()`. */
   static async create(config: Config, contract: MemoryContract, clock: Clock): Promise<Supervisor> {
-    const { stages: count, division } = contract;
+    const { stages: count } = contract;
     const bindAddress = config.server.host === 'localhost' ? '127.0.0.1' : config.server.host;
     const taken = new Set<number>();
     const stages: StageProcess[] = [];
@@ -24,8 +25,7 @@ export class Supervisor {
       const mediaPort = await freeUdpPort(wanted, bindAddress, taken);
       taken.add(mediaPort);
       const { publicIp } = config.server;
-      const { maxMemoryMb: _whole, imageCacheMb: _wanted, ...watchdog } = config.memory;
-      const memory = { ...watchdog, limitBytes: division.stageBytes, imageCacheBytes: division.imageCacheBytes };
+      const memory = stageMemory(config, contract);
       stages.push(
         new StageProcess({
           index,
@@ -46,6 +46,12 @@ export class Supervisor {
 
   start(): void {
     for (const stage of this.stages) stage.start();
+  }
+
+  /** Passes on what a stage takes from the configuration while it runs, also to those that start later. */
+  configure(config: Config, contract: MemoryContract): void {
+    const memory = stageMemory(config, contract);
+    for (const stage of this.stages) stage.configure(memory, config.stages.heartbeatTimeoutMs);
   }
 
   /** The stage with the fewest sessions. Give it back with `unassign`. */
@@ -72,6 +78,11 @@ export class Supervisor {
       chunksOutstanding: reports.reduce((sum, report) => sum + (report?.chunksOutstanding ?? 0), 0),
     };
   }
+}
+
+function stageMemory({ memory }: Config, { division }: MemoryContract): StageOptions['memory'] {
+  const { maxMemoryMb: _whole, imageCacheMb: _wanted, ...watchdog } = memory;
+  return { ...watchdog, limitBytes: division.stageBytes, imageCacheBytes: division.imageCacheBytes };
 }
 
 /** `wanted`, or when it is 0 or in use a free one that the system picks. */

@@ -11,8 +11,8 @@ export type { PlanRequest, SpeechPlan } from './speech-plan.js';
 export type { VoiceEngine, VoiceInfo } from './voice.js';
 
 export interface SpeechServiceOptions extends EmbeddedVoiceOptions {
-  /** Longest text, in code points; default 5,000. */
-  maxCharacters?: number;
+  /** Longest text, in code points; default 5,000. A function is asked for each text. */
+  maxCharacters?: number | (() => number);
   /** Engines beside the embedded ones; theirs are preferred, in this order. The service closes them. */
   engines?: readonly VoiceEngine[];
 }
@@ -22,14 +22,15 @@ export class SpeechService implements Closable {
   readonly #engines: readonly VoiceEngine[];
   readonly #engineOf = new Map<string, VoiceEngine>();
   readonly #catalog: VoiceCatalog;
-  readonly #maxCharacters: number;
+  readonly #maxCharacters: () => number;
   readonly #closed = new AbortController();
 
   constructor(options: SpeechServiceOptions = {}) {
     this.#engines = [...(options.engines ?? []), new EmbeddedVoiceEngine(options)];
     for (const engine of this.#engines) for (const { id } of engine.voices) this.#engineOf.set(id, engine);
     this.#catalog = new VoiceCatalog(this.#engines.flatMap(({ voices }) => voices));
-    this.#maxCharacters = options.maxCharacters ?? 5000;
+    const { maxCharacters = 5000 } = options;
+    this.#maxCharacters = typeof maxCharacters === 'function' ? maxCharacters : () => maxCharacters;
   }
 
   /** Loads the voices' engines; `speak` works without it, only later. */
@@ -47,7 +48,7 @@ export class SpeechService implements Closable {
    * @throws DhError `text_empty`, `text_too_long`, `voice_not_found`, `language_unsupported`
    */
   plan(request: PlanRequest): SpeechPlan {
-    return planSpeech(request, this.#catalog, this.#maxCharacters);
+    return planSpeech(request, this.#catalog, this.#maxCharacters());
   }
 
   /**

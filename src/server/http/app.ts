@@ -3,23 +3,20 @@ import multipart from '@fastify/multipart';
 import { timingSafeEqual } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { DhError } from '../../errors.js';
+import { configRoutes } from './config-routes.js';
 import type { ServerContext } from './context.js';
 import { errorHandler } from './errors.js';
+import { limitJson } from './json-body.js';
 import { metaRoutes } from './meta-routes.js';
 import { pageRoutes } from './page-routes.js';
 import { sessionRoutes } from './session-routes.js';
 import { whepRoutes } from './whep-routes.js';
 
-/** JSON bodies are small: the text limit in the longest UTF-8 form, and some room. */
-const JSON_OVERHEAD_BYTES = 16_384;
-
 /** The HTTP side of the control process, ready to listen. */
 export async function createApp(context: ServerContext): Promise<FastifyInstance> {
-  const { config } = context;
   const app = Fastify({
     loggerInstance: undefined,
     logger: false,
-    bodyLimit: config.limits.maxTextChars * 6 + JSON_OVERHEAD_BYTES,
     // Connections that stay open (events, idle keep-alive) must not hold up a shutdown.
     forceCloseConnections: true,
     requestTimeout: 300_000,
@@ -30,10 +27,11 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.setNotFoundHandler((request) => {
     throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);
   });
-  const { corsOrigins, token } = config.server;
+  limitJson(app, context);
   await app.register(cors, {
     delegator: (request, done) => {
       // Watching, and the element that does it, is for every page.
+      const { corsOrigins } = context.config.server;
       const open = /^\/(whep|web)\//.test(request.url ?? '') || corsOrigins.includes('*');
       done(null, {
         origin: open ? true : corsOrigins,
@@ -43,16 +41,18 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
       });
     },
   });
-  await app.register(multipart, { limits: { files: 1, fields: 8, fileSize: config.limits.maxUploadMb * 1e6 } });
+  await app.register(multipart, { limits: { files: 1, fields: 8 } });
   app.addHook('onRequest', async (request) => {
     if (context.shuttingDown()) throw new DhError('shutting_down', 'The server is stopping.');
     if (!request.url.startsWith('/api/')) return;
     const { origin, host, authorization } = request.headers;
+    const { corsOrigins, token } = context.config.server;
     checkOrigin(corsOrigins, origin, host);
     authorize(token, authorization, request.url);
   });
   await app.register(sessionRoutes(context), { prefix: '/api/v1' });
   await app.register(metaRoutes(context));
+  await app.register(configRoutes(context), { prefix: '/api/v1' });
   await app.register(whepRoutes(context));
   await app.register(pageRoutes);
   return app;

@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
+import type { LiveConfig } from '../../config/live-config.js';
 import type { Config } from '../../config/schema.js';
 import type { SpeechPiece } from '../../units.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
+import type { ServerEvents } from '../server-events.js';
 import type { SessionRegistry } from '../session-registry.js';
 import type { ServerStats } from '../server-stats.js';
 
@@ -15,8 +17,11 @@ export interface SpeakRequest {
 
 /** What the routes need; they reach the rest of the server only through this. */
 export interface ServerContext {
-  config: Config;
+  /** The settings in force: read it when a value is used, it is another object after a change. */
+  readonly config: Config;
+  live: LiveConfig;
   log: Logger;
+  events: ServerEvents;
   sessions: SessionRegistry;
   stats: ServerStats;
   metrics: ServerMetrics;

@@ -60,12 +60,11 @@ export function sessionRoutes(context: ServerContext) {
       // Any type is a stream here: what it really is, the media process finds out.
       // Forms keep their parser; the children of this plugin know no JSON.
       uploads.removeContentTypeParser(['application/json', 'text/plain']);
-      const bodyLimit = context.config.limits.maxUploadMb * 1e6;
-      uploads.addContentTypeParser('*', { bodyLimit }, (_request, body, done) => done(null, body));
+      uploads.addContentTypeParser('*', (_request, body, done) => done(null, body));
       uploads.post('/sessions/:id/audio', async (request: WithId, reply) => {
         const session = sessions.get(request.params.id);
         const { interrupt } = check(AudioQuery, request.query);
-        const open = await context.receive(await soundOf(request));
+        const open = await context.receive(await soundOf(request, context.config.limits.maxUploadMb * 1e6));
         const utterance = new Utterance(open);
         try {
           await utterance.prime(); // a file that cannot be decoded is refused here, not later in an event
@@ -80,9 +79,9 @@ export function sessionRoutes(context: ServerContext) {
 }
 
 /** The sound of an upload: the body itself, or the part named `file` of a form. */
-async function soundOf(request: FastifyRequest): Promise<Readable> {
+async function soundOf(request: FastifyRequest, maxBytes: number): Promise<Readable> {
   if (request.isMultipart()) {
-    const part = await request.file();
+    const part = await request.file({ limits: { fileSize: maxBytes } });
     if (!part) throw new DhError('bad_request', 'The form has no file.', { hint: 'Send it in a part named "file".' });
     return part.file;
   }
