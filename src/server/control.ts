@@ -124,10 +124,10 @@ export class Control {
   static async create(options: ControlOptions): Promise<Control> {
     const { config, clock, log } = options;
     const contract = contractOf(config.current);
-    // A change that asks for less memory than is needed is refused as it is at the start.
-    config.addCheck((wanted) => void contractOf(wanted));
     log.info(contractLine(contract), 'memory contract');
     const supervisor = await Supervisor.create(config.current, contract, clock);
+    // A change that leaves less memory than is needed is refused, as it is at the start.
+    config.addCheck((wanted) => void contractOf(wanted, supervisor.stages.length));
     const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
     return new Control(options, contract, supervisor, temp);
   }
@@ -148,7 +148,7 @@ export class Control {
       log,
       events: this.#events,
       configureStages: (config) => {
-        this.#contract = contractOf(config);
+        this.#contract = contractOf(config, this.#supervisor.stages.length);
         this.#supervisor.configure(config, this.#contract);
         log.info(contractLine(this.#contract), 'memory contract');
       },
@@ -255,9 +255,14 @@ export class Control {
   }
 }
 
-function contractOf(config: Config): MemoryContract {
+/** The contract of a configuration; for one with which the server runs, the number of its stages is given. */
+function contractOf(config: Config, count = config.stages.count): MemoryContract {
   const limitBytes = effectiveLimitBytes(config.memory.maxMemoryMb);
-  return memoryContract(config, limitBytes, Math.max(1, availableParallelism() - 1));
+  return memoryContract(
+    { ...config, stages: { ...config.stages, count } },
+    limitBytes,
+    Math.max(1, availableParallelism() - 1),
+  );
 }
 
 /** The result of `work`, or undefined when it fails or takes longer than `limit` ms. */

@@ -50,7 +50,10 @@ describe('settings of a running server', () => {
     });
     // the new limit counts at once
     const full = await server.post('/api/v1/sessions', { preset: 'low' });
-    expect(((await full.json()) as Json).error).toMatchObject({ code: 'session_limit', message: /All 1 sessions/ });
+    expect(((await full.json()) as Json).error).toMatchObject({
+      code: 'session_limit',
+      message: expect.stringMatching(/All 1 sessions/) as string,
+    });
 
     from = server.log.length;
     writeFileSync(file, '{\n  "limits": { "maxSessions": 1 },\n  "sesion": {}\n}');
@@ -89,12 +92,26 @@ describe('settings of a running server', () => {
     expect(await patch({ server: { port: 1 } })).toMatchObject({ status: 409, error: { code: 'config_fixed' } });
     expect(await patch({ limits: { maxSesions: 3 } })).toMatchObject({
       status: 400,
-      error: { code: 'config_invalid', message: /did you mean "limits.maxSessions"/ },
+      error: { code: 'config_invalid', message: expect.stringMatching(/did you mean "limits.maxSessions"/) as string },
     });
     expect(await patch({ preset: 'hihg' })).toMatchObject({ status: 422, error: { code: 'preset_not_found' } });
     expect(await patch({ limits: { maxSessions: null } })).toMatchObject({ changed: ['limits.maxSessions'] });
     expect(await patch({ statsIntervalS: 60 }, '?persist=true')).toMatchObject({ persisted: true });
     expect((await config()).source.statsIntervalS).toBe('file');
+  });
+
+  it('pass a new memory limit to the stages, and refuse one under the need', async () => {
+    const from = server.log.length;
+    expect(await patch({ memory: { maxMemoryMb: 1500 } })).toMatchObject({ changed: ['memory.maxMemoryMb'] });
+    const contract = await until(() => logged('memory contract', from));
+    expect(contract.limitMb).toBe(1500);
+    const small = await patch({ memory: { maxMemoryMb: 20 } });
+    expect(small).toMatchObject({
+      status: 400,
+      error: { code: 'config_invalid', message: expect.stringMatching(/the server needs \d+ MB/) as string },
+    });
+    expect((await config()).config.memory.maxMemoryMb).toBe(1500);
+    await patch({ memory: { maxMemoryMb: null } });
   });
 
   it('take a new access token at once, and show none', async () => {
