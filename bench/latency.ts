@@ -55,7 +55,7 @@ process.exitCode = report('latency', figures, targets) ? 0 : 1;
 async function onTheWire({ url }: TestServer): Promise<void> {
   const wire = await WireViewer.open(`${url}/whep/main`);
   try {
-    await until(() => wire.packets.length > 25 && wire.videoPackets > 25);
+    await until(() => wire.packets.length > 25 && wire.video.length > 25);
     note('sayToSoundMs', await sayToSound(server, wire));
     note('interruptToSilenceMs', await interruptToSilence(server, wire, INTERRUPTIONS));
   } finally {

@@ -1,5 +1,6 @@
 /** A WHEP viewer without a browser: sees each sound packet as it comes off the wire. */
 import { Audio, PeerConnection, RtcpReceivingSession, Video, type Track } from 'node-datachannel';
+import { RtpTrace } from '../../test/support/rtp-trace.js';
 import { opusDecoder } from '../../test/support/decode-media.js';
 
 /** One sound packet. */
@@ -17,7 +18,9 @@ const RTP_HEADER_BYTES = 12;
 /** Receives sound and picture, and decodes the sound. */
 export class WireViewer {
   readonly packets: HeardPacket[] = [];
-  videoPackets = 0;
+  /** Everything that came, packet by packet. */
+  readonly video = new RtpTrace();
+  readonly audio = new RtpTrace();
   readonly #connection: PeerConnection;
   readonly #tracks: Track[] = [];
   readonly #decoder = opusDecoder();
@@ -54,7 +57,7 @@ export class WireViewer {
     if (!response.ok) throw new Error(`${response.status}: ${answer}`);
     const viewer = new WireViewer(connection, tracks, new URL(response.headers.get('location') ?? '', whepUrl).href);
     tracks[0]?.onMessage((packet) => viewer.#hear(packet));
-    tracks[1]?.onMessage(() => (viewer.videoPackets += 1));
+    tracks[1]?.onMessage((packet) => viewer.video.add(packet));
     connection.setRemoteDescription(answer, 'answer');
     return viewer;
   }
@@ -72,6 +75,7 @@ export class WireViewer {
     const payloadType = packet.readUInt8(1) & 0x7f;
     // RTCP comes the same way (RFC 5761, section 4).
     if (payloadType >= 64 && payloadType < 96) return;
+    this.audio.add(packet);
     this.#decoder.decode(packet.subarray(RTP_HEADER_BYTES), (frame) => {
       const plane = frame.data?.[0];
       if (plane === undefined) return;

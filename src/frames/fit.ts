@@ -3,7 +3,7 @@ import { FFmpegError, SoftwareScaleContext } from 'node-av/lib';
 import type { Closable, I420Frame } from '../units.js';
 import { NativePicture } from './native-picture.js';
 import { copyFrame, fillRect, type EvenRect, type YuvColor } from './planes.js';
-import { ShapeBuffers } from './shape-buffers.js';
+import { ShapeBuffers, type ShapeBuffersStats } from './shape-buffers.js';
 
 /** Near-black, a little above the black of limited range, so that the bars do not look like a fault. */
 export const DEFAULT_PAD: YuvColor = { y: 20, u: 128, v: 128 };
@@ -74,6 +74,16 @@ export class Fit implements Closable {
     }
     // After the picture: swscale writes whole vectors and may touch a few pixels to its right.
     this.#fillAround(dst, rect);
+  }
+
+  /** Counters of the scratch pictures. */
+  stats(): ShapeBuffersStats {
+    return this.#buffers.stats();
+  }
+
+  /** Frees the scratch pictures; those that are still needed are made again. Returns how many bytes that were. */
+  trim(): number {
+    return this.#ownsBuffers ? this.#buffers.trim() : 0;
   }
 
   close(): void {

@@ -12,6 +12,8 @@ export interface FramePoolStats {
   size: number;
   free: number;
   outstanding: number;
+  /** How often `acquire` gave a frame. */
+  acquired: number;
   /** How often `acquire` found the pool empty. */
   misses: number;
   /** Pixel memory of all frames together. */
@@ -20,27 +22,43 @@ export interface FramePoolStats {
 
 /**
  * A fixed number of pictures of one shape, all allocated at the start. An empty pool answers null and counts it: the
- * caller skips the picture, nothing is ever allocated later.
+ * caller skips the picture, nothing is ever allocated later unless somebody changes the number.
  */
 export class FramePool implements Closable {
   readonly width: number;
   readonly height: number;
   readonly #all = new Set<PooledFrame>();
   readonly #free: NativePicture[] = [];
-  readonly #size: number;
-  readonly #bytes: number;
+  readonly #frameBytes: number;
+  #size: number;
+  #acquired = 0;
   #misses = 0;
   #closed = false;
 
   /** Throws RangeError for an odd width or height, or a size below 1. */
   constructor({ width, height, size = 5 }: { width: number; height: number; size?: number }) {
-    if (!Number.isInteger(size) || size < 1) throw new RangeError(`a pool holds at least one frame, not ${size}`);
+    mustBeSize(size);
     this.width = width;
     this.height = height;
     this.#size = size;
-    for (let i = 0; i < size; i++) this.#free.push(new NativePicture(width, height));
-    for (const frame of this.#free) this.#all.add(frame);
-    this.#bytes = this.#free.reduce((sum, frame) => sum + frame.bytes, 0);
+    this.#fill();
+    this.#frameBytes = this.#free[0]?.bytes ?? 0;
+  }
+
+  /**
+   * Changes how many frames there are: allocates those that are missing, or frees those that are too many, one that is
+   * out when it comes back. Throws RangeError for a size below 1.
+   */
+  resize(size: number): void {
+    mustBeSize(size);
+    if (this.#closed) return;
+    this.#size = size;
+    while (this.#all.size > size) {
+      const frame = this.#free.pop();
+      if (frame === undefined) break;
+      this.#drop(frame);
+    }
+    this.#fill();
   }
 
   /** A frame with whatever was in it last, or null when all are in use (or the pool is closed). */
@@ -50,6 +68,7 @@ export class FramePool implements Closable {
       this.#misses += 1;
       return null;
     }
+    this.#acquired += 1;
     return frame;
   }
 
@@ -59,23 +78,19 @@ export class FramePool implements Closable {
     if (!this.#all.has(frame) || this.#free.includes(picture)) {
       throw new RangeError('the frame is not one that this pool has given out');
     }
-    if (this.#closed) {
-      this.#all.delete(frame);
-      picture.close();
-    } else {
-      this.#free.push(picture);
-    }
+    if (this.#closed || this.#all.size > this.#size) this.#drop(picture);
+    else this.#free.push(picture);
   }
 
   stats(): FramePoolStats {
     const outstanding = this.#all.size - this.#free.length;
-    const share = this.#bytes / this.#size;
     return {
       size: this.#size,
       free: this.#free.length,
       outstanding,
+      acquired: this.#acquired,
       misses: this.#misses,
-      bytes: share * this.#all.size,
+      bytes: this.#frameBytes * this.#all.size,
     };
   }
 
@@ -83,9 +98,23 @@ export class FramePool implements Closable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const frame of this.#free.splice(0)) {
-      this.#all.delete(frame);
-      frame.close();
+    for (const frame of this.#free.splice(0)) this.#drop(frame);
+  }
+
+  #fill(): void {
+    while (this.#all.size < this.#size) {
+      const frame = new NativePicture(this.width, this.height);
+      this.#all.add(frame);
+      this.#free.push(frame);
     }
   }
+
+  #drop(frame: NativePicture): void {
+    this.#all.delete(frame);
+    frame.close();
+  }
+}
+
+function mustBeSize(size: number): void {
+  if (!Number.isInteger(size) || size < 1) throw new RangeError(`a pool holds at least one frame, not ${size}`);
 }

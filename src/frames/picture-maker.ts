@@ -10,12 +10,18 @@ export class PictureMaker implements Closable {
   readonly mouth = new MouthTracker();
   readonly #life: Life;
   readonly #state = new SpeechState();
-  readonly #engine: AvatarEngine;
+  #engine: AvatarEngine;
   readonly #pose = neutralFace();
 
-  constructor(baked: BakedAvatar, seed: number) {
-    this.#engine = createEngine(baked);
+  /** Draws with an engine of its own when it is given an avatar, or with one that belongs to the caller. */
+  constructor(avatar: BakedAvatar | AvatarEngine, seed: number) {
+    this.#engine = 'draw' in avatar ? avatar : createEngine(avatar);
     this.#life = new Life({ seed });
+  }
+
+  /** Goes on with the same face, in the same pose, on another engine. */
+  show(engine: AvatarEngine): void {
+    this.#engine = engine;
   }
 
   get pictureWidth(): number {

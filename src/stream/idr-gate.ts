@@ -23,6 +23,12 @@ export class IdrGate {
     return this.#served;
   }
 
+  /** A keyframe is being sent, whoever wanted it: wishes that wait are served by it, later ones have to wait. */
+  made(): void {
+    this.#pending = false;
+    this.#lastMs = this.#clock();
+  }
+
   request(): void {
     this.#pending = true;
     this.poll();
