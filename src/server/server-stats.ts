@@ -58,7 +58,8 @@ export class ServerStats {
       originWallMs: stats?.originWallMs ?? null,
       skippedFrames: stats?.skippedFrames ?? 0,
       processingMs: stats?.processingMs ?? NO_TIMING,
-      memory: session.stage.heartbeat?.memory ?? { rssBytes: 0, heapUsedBytes: 0, externalBytes: 0 },
+      profile: options.profile,
+      memory: memoryOf(session),
       viewers: stats?.viewers.length ?? 0,
       viewerStats: stats?.viewers ?? [],
       stage: session.stage.index,
@@ -119,4 +120,17 @@ export class ServerStats {
   close(): void {
     pidusage.clear();
   }
+}
+
+/** The memory of a session's stage process, and what of it the session holds, largest first. */
+function memoryOf({ id, stage }: Session) {
+  const { heartbeat } = stage;
+  const entries = (heartbeat?.guard.entries ?? [])
+    .filter(({ owner }) => owner === `session ${id}`)
+    .sort((a, b) => b.bytes - a.bytes);
+  return {
+    ...(heartbeat?.memory ?? { rssBytes: 0, heapUsedBytes: 0, externalBytes: 0 }),
+    sessionBytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
+    entries,
+  };
 }

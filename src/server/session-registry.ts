@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Config, SessionProfile } from '../config/schema.js';
+import { ProfileSchema, type Config, type SessionProfile } from '../config/schema.js';
 import { loadPreset } from '../config/load.js';
 import { DhError } from '../errors.js';
 import { Session } from './session.js';
@@ -13,6 +13,15 @@ export interface SessionRequest {
   avatar?: string | undefined;
   preset?: string | undefined;
   voice?: string | undefined;
+}
+
+/** What to change of a running session; what is left out stays. */
+export interface SessionChange {
+  avatar?: string | undefined;
+  preset?: string | undefined;
+  /** Fields of the profile, unchecked. */
+  session?: Record<string, unknown> | undefined;
+  maxViewers?: number | undefined;
 }
 
 /** What the registry needs from the parts that it joins. */
@@ -78,6 +87,29 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     return session;
   }
 
+  /**
+   * Changes a running session: what the preset says, then what `session` says, then what stays. A new size or avatar is
+   * drawn first, which can take a while; everybody watches on meanwhile. Throws `session_not_found`,
+   * `preset_not_found`, `avatar_not_found`, `bad_request` that names the field.
+   */
+  async update(id: string, change: SessionChange): Promise<{ session: Session; idr: boolean }> {
+    const session = this.get(id);
+    const { idr } = await session.update(async (now) => {
+      const { avatar = now.avatar, preset = now.preset } = change;
+      const base = change.preset === undefined ? now.profile : loadPreset(change.preset).session;
+      const profile = change.session === undefined ? base : mergeProfile(base, change.session);
+      if (avatar !== now.avatar) await this.#parts.checkAvatar(avatar);
+      const redrawn =
+        avatar !== now.avatar || profile.width !== now.profile.width || profile.height !== now.profile.height;
+      return {
+        ...{ avatar, preset, profile },
+        ...(change.maxViewers === undefined ? {} : { maxViewers: change.maxViewers }),
+        ...(redrawn ? { bakedPath: this.#parts.bake(avatar, profile) } : {}),
+      };
+    });
+    return { session, idr };
+  }
+
   /** Throws `session_not_found`. */
   get(id: string): Session {
     const session = this.#sessions.get(id);
@@ -112,4 +144,14 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     while (this.#sessions.has(id));
     return id;
   }
+}
+
+/** A profile with some fields replaced. Throws `bad_request` that names the field. */
+function mergeProfile(base: SessionProfile, fields: Record<string, unknown>): SessionProfile {
+  const result = ProfileSchema.safeParse({ ...base, ...fields });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new DhError('bad_request', `${['session', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'invalid'}`, {
+    hint: 'docs/configuration.md lists the fields of a session.',
+  });
 }

@@ -18,6 +18,9 @@ export interface SessionOptions {
   bakedPath: Promise<string>;
 }
 
+/** What of a running session can change. A `bakedPath` is given with another avatar or size. */
+export type SessionUpdate = Partial<Pick<SessionOptions, 'avatar' | 'preset' | 'profile' | 'maxViewers' | 'bakedPath'>>;
+
 export type SessionState = 'starting' | 'idle' | 'speaking' | 'down';
 
 /** What a session tells the outside: the names and bodies of the server-sent events. */
@@ -42,7 +45,7 @@ interface Playing {
  */
 export class Session extends EventEmitter<SessionEventMap> {
   readonly id: string;
-  readonly options: SessionOptions;
+  #options: SessionOptions;
   readonly stage: StageProcess;
   readonly #waiting: Utterance[] = [];
   #playing: Playing | null = null;
@@ -51,16 +54,23 @@ export class Session extends EventEmitter<SessionEventMap> {
   #closed = false;
   #feeding = false;
   #stats: StageSessionStats | null = null;
+  #changes: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
   readonly #listeners: [name: string, listener: (...args: never[]) => void][] = [];
 
   constructor(options: SessionOptions, stage: StageProcess) {
     super();
     this.setMaxListeners(0);
     this.id = options.id;
-    this.options = options;
+    this.#options = options;
     this.stage = stage;
     this.#listen();
-    if (stage.ready) void this.#reopen();
+    if (stage.ready) void this.#inTurn(() => this.#reopen());
+  }
+
+  /** What it is like now; `update` replaces it. */
+  get options(): SessionOptions {
+    return this.#options;
   }
 
   get state(): SessionState {
@@ -150,6 +160,21 @@ export class Session extends EventEmitter<SessionEventMap> {
     return this.#open ? this.stage.api.removeViewer(this.id, viewerId) : false;
   }
 
+  /**
+   * Changes the running session, one change after the other: `plan` says what, given what it is like when its turn comes.
+   * A stage that is replaced later opens the session as it then is. When it cannot be changed everything stays as it
+   * was. `idr`: viewers got a new encoder's keyframe. Throws what `plan` throws, `avatar_invalid`, `session_not_found`.
+   */
+  update(plan: (now: SessionOptions) => SessionUpdate | Promise<SessionUpdate>): Promise<{ idr: boolean }> {
+    const done = this.#changes.then(async () => {
+      const change = await plan(this.#options);
+      const bakedPath = change.bakedPath === undefined ? null : await change.bakedPath;
+      return this.#inTurn(() => this.#update(change, bakedPath));
+    });
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+
   /** Releases everything that the session holds. Twice is harmless. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -163,12 +188,35 @@ export class Session extends EventEmitter<SessionEventMap> {
     this.emit('closed');
   }
 
+  async #update(change: SessionUpdate, bakedPath: string | null): Promise<{ idr: boolean }> {
+    if (this.#closed) throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
+    const next = { ...this.#options, ...change };
+    let idr = false;
+    try {
+      if (this.#open) {
+        ({ idr } = await this.stage.api.updateSession(this.id, next.profile, bakedPath, next.maxViewers));
+      }
+    } catch (error) {
+      // A stage that went away meanwhile is followed by one that opens the session as it is wanted now.
+      if (DhError.from(error).code !== 'stage_unavailable') throw error;
+    }
+    this.#options = next;
+    return { idr };
+  }
+
+  /** Opening and changing the session in its stage never overlap. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
   #listen(): void {
     const on = (name: string, listener: (...args: never[]) => void): void => {
       this.#listeners.push([name, listener]);
       this.stage.on(name as 'up', listener);
     };
-    on('up', () => void this.#reopen());
+    on('up', () => void this.#inTurn(() => this.#reopen()));
     on('down', () => {
       this.#open = false;
       this.#stats = null;
@@ -201,17 +249,24 @@ export class Session extends EventEmitter<SessionEventMap> {
     on('viewersChanged', (sessionId: string, count: number) => {
       if (sessionId === this.id) this.#tell('viewers', { count });
     });
+    on('sessionEnded', (sessionId: string, code: string, message: string) => {
+      if (sessionId !== this.id) return;
+      this.#open = false;
+      this.#tell('warning', { code, message });
+      void this.close();
+    });
     on('warning', (sessionId: string, code: string, message: string) => {
       if (sessionId === this.id) this.#tell('warning', { code, message });
     });
   }
 
   async #reopen(): Promise<void> {
-    const { id, profile, maxViewers } = this.options;
+    const { id } = this;
     try {
-      const bakedPath = await this.options.bakedPath;
+      const { profile, maxViewers, bakedPath } = this.#options;
+      const spec = { id, profile, maxViewers, bakedPath: await bakedPath };
       if (this.#closed || this.#open) return;
-      await this.stage.api.openSession({ id, bakedPath, profile, maxViewers });
+      await this.stage.api.openSession(spec);
       if (this.#closed) {
         await this.stage.api.closeSession(id).catch(() => undefined);
         return;

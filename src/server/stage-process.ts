@@ -30,6 +30,7 @@ interface StageProcessEventMap {
   utteranceEnded: [sessionId: string, utteranceId: string, playedMs: number];
   viewersChanged: [sessionId: string, count: number];
   warning: [sessionId: string, code: string, message: string];
+  sessionEnded: [sessionId: string, code: string, message: string];
   guard: [GuardEvent];
 }
 
@@ -38,6 +39,8 @@ const START_TIMEOUT = 15_000;
 /** Deaths sooner than this after the start make the next start wait, doubling up to `LONGEST_DELAY`, in ms. */
 const QUICK_DEATH = 5_000;
 const LONGEST_DELAY = 5_000;
+/** Longest that a process which asked to be replaced may take to close, in ms. */
+const DRAIN_TIMEOUT = 500;
 const WATCH_INTERVAL = 100;
 const THREAD_INTERVAL = 1_000;
 
@@ -151,10 +154,11 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
       utteranceEnded: (...args) => void (current() && this.emit('utteranceEnded', ...args)),
       viewersChanged: (...args) => void (current() && this.emit('viewersChanged', ...args)),
       warning: (...args) => void (current() && this.emit('warning', ...args)),
+      sessionEnded: (...args) => void (current() && this.emit('sessionEnded', ...args)),
       guard: (event) => void (current() && this.emit('guard', { ...event, process: `stage-${this.index}` })),
       overMemory: (rssBytes) => {
         const [used, limit] = [rssBytes, this.#options.stage.memory.limitBytes].map((bytes) => Math.round(bytes / 1e6));
-        if (current()) this.#kill(`${used} MB of memory, the limit is ${limit} MB`);
+        if (current()) this.#drain(child, `${used} MB of memory, the limit is ${limit} MB`);
       },
     };
   }
@@ -170,6 +174,15 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     if (!times || this.#child !== child || this.#killReason !== null) return;
     const thread = this.#threads.add(times, this.#options.clock());
     if (thread !== null) this.#kill(`thread ${thread} spins`);
+  }
+
+  /** Lets a process that still listens close its viewers' connections, so that they come back at once; then ends it. */
+  #drain(child: ChildProcess, reason: string): void {
+    if (this.#killReason !== null) return;
+    this.#killReason = reason;
+    this.#rpc?.shutdown().catch(() => undefined);
+    const killer = setTimeout(() => child.kill('SIGKILL'), DRAIN_TIMEOUT);
+    child.once('exit', () => clearTimeout(killer));
   }
 
   #kill(reason: string): void {

@@ -18,11 +18,18 @@ process.on('SIGTERM', () => undefined);
 // Not `process.exit`: it waits for native handles, and once was seen to wait for ever.
 endWithParent(() => process.kill(process.pid, 'SIGKILL'));
 
-const watchdog = new MemoryWatchdog({
+const watchdog: MemoryWatchdog = new MemoryWatchdog({
   process: 'stage',
   registry: memoryRegistry,
   settings: options.memory,
-  actions: { restart: () => void events.overMemory.asEvent(process.memoryUsage.rss()) },
+  actions: {
+    lowerIdleQuality: (on) => stage.relief.lowerIdleQuality(on),
+    refuse: (on) => stage.relief.refuse(on),
+    endHeaviest: () => stage.relief.endHeaviest(),
+    restart: () => {
+      void events.overMemory.asEvent(process.memoryUsage.rss());
+    },
+  },
   clock: () => performance.now(),
   rss: () => process.memoryUsage.rss(),
   gc: globalThis.gc && (() => void globalThis.gc?.()),
@@ -33,7 +40,7 @@ const loopDelay = new LoopDelay();
 const watchMemory = (intervalMs: number): NodeJS.Timeout => setInterval(() => watchdog.check(), intervalMs);
 let memoryWatch = watchMemory(options.memory.checkIntervalMs);
 
-const stage = new Stage(
+const stage: Stage = new Stage(
   options,
   {
     ready: () => void events.ready.asEvent(),
@@ -42,6 +49,7 @@ const stage = new Stage(
     utteranceEnded: (...args) => void events.utteranceEnded.asEvent(...args),
     viewersChanged: (...args) => void events.viewersChanged.asEvent(...args),
     warning: (...args) => void events.warning.asEvent(...args),
+    sessionEnded: (...args) => void events.sessionEnded.asEvent(...args),
     guard: (event) => void events.guard.asEvent(event),
     overMemory: (...args) => void events.overMemory.asEvent(...args),
   },

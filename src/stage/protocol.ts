@@ -45,7 +45,8 @@ export interface StageApi {
   removeViewer(sessionId: string, viewerId: string): Promise<boolean>;
   /**
    * Changes a running session without a missing frame. Queue length, bit rates and idle quality cost nothing; another
-   * size or x264 preset makes a new encoder and costs one IDR (`idr` true). `bakedPath` is given when the size changed.
+   * size or x264 preset makes a new encoder and costs one IDR (`idr` true). `bakedPath` is given when the size or the
+   * avatar changed.
    */
   updateSession(
     id: string,
@@ -72,6 +73,8 @@ export interface StageEvents {
   utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
   viewersChanged(sessionId: string, count: number): void;
   warning(sessionId: string, code: string, message: string): void;
+  /** The stage ended a session by itself, for good: it is not to be opened again. */
+  sessionEnded(sessionId: string, code: string, message: string): void;
   /** The ladder took or released a step. */
   guard(event: GuardEvent): void;
   /** It stays over its memory limit: it wants to be replaced. */

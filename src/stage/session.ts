@@ -1,19 +1,29 @@
 import type { BakedAvatar } from '../avatar/baked.js';
-import { Fit } from '../frames/fit.js';
-import { IdleCadence } from '../frames/idle-cadence.js';
-import { RateMeter } from '../frames/rate-meter.js';
+import type { IdleQuality, SessionProfile } from '../config/schema.js';
+import { DhError } from '../errors.js';
 import { FrameLoop } from '../frames/frame-loop.js';
-import { FramePool } from '../frames/frame-pool.js';
-import { NativePicture } from '../frames/native-picture.js';
+import { IdleCadence } from '../frames/idle-cadence.js';
+import { PictureMaker } from '../frames/picture-maker.js';
+import { RateMeter } from '../frames/rate-meter.js';
 import { drawTimeCode } from '../frames/time-code.js';
-import { OpusEncoder } from '../stream/encoders/opus-encoder.js';
+import type { Loan } from '../guard/image-cache.js';
+import { memoryRegistry } from '../guard/memory-registry.js';
+import { LiveOpus } from '../stream/encoders/live-opus.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import { StreamHub } from '../stream/stream-hub.js';
-import { CHUNK_SAMPLES, FRAME_MS, FRAME_RATE, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
-import type { IdleQuality, SessionProfile } from '../config/schema.js';
+import {
+  CHUNK_SAMPLES,
+  FRAME_MS,
+  FRAME_RATE,
+  type AudioChunk,
+  type Closable,
+  type Clock,
+  type SpeechPiece,
+} from '../units.js';
+import { Drawing } from './drawing.js';
 import type { StageOptions } from './options.js';
-import { PictureMaker } from '../frames/picture-maker.js';
 import type { Interrupted, SessionSpec, StageSessionStats, UtteranceSpec } from './protocol.js';
+import { SessionMemory } from './session-memory.js';
 import { SoundInput } from './sound-input.js';
 
 export interface StageSessionEvents {
@@ -23,7 +33,27 @@ export interface StageSessionEvents {
   warning(code: string, message: string): void;
 }
 
+/** What a session gets from its stage. */
+export interface StageSessionParts {
+  options: StageOptions;
+  /** Loads a drawn avatar, or shares it. */
+  borrow(bakedPath: string): Promise<Loan<BakedAvatar>>;
+  /** Of the face's own movements. */
+  seed: number;
+  events: StageSessionEvents;
+}
+
+/** What `update` changes. */
+export interface SessionChange {
+  profile: SessionProfile;
+  /** Another avatar, or the same for another size; null: as it is. */
+  bakedPath: string | null;
+  maxViewers: number;
+}
+
 const SILENCE = new Int16Array(CHUNK_SAMPLES);
+const clock: Clock = () => performance.now();
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * One live session, wired: sound → mouth → picture → encoders → viewers, on one clock. Pictures are only drawn and
@@ -31,35 +61,55 @@ const SILENCE = new Int16Array(CHUNK_SAMPLES);
  */
 export class StageSession implements Closable {
   readonly id: string;
+  readonly #borrow: StageSessionParts['borrow'];
+  readonly #events: StageSessionEvents;
+  readonly #timecode: boolean;
   readonly #sound: SoundInput;
   readonly #pictures: PictureMaker;
-  readonly #pool: FramePool;
-  readonly #fit = new Fit();
-  /** Where the face is drawn when it has another size than the output; null: straight into the pooled frame. */
-  readonly #canvas: NativePicture | null;
-  readonly #video: VideoEncoder;
-  readonly #opus: OpusEncoder;
-  #profile: SessionProfile;
-  readonly #cadence: IdleCadence;
-  readonly #due = new RateMeter(FRAME_RATE, () => performance.now());
-  #bitrateShare = 1;
+  readonly #opus: LiveOpus;
   readonly #hub: StreamHub;
   readonly #loop: FrameLoop;
-  readonly #timecode: boolean;
+  readonly #memory: SessionMemory;
+  readonly #cadence: IdleCadence;
+  readonly #due = new RateMeter(FRAME_RATE, clock);
   readonly #ahead: AudioChunk[] = [];
-  readonly #events: StageSessionEvents;
+  #profile: SessionProfile;
+  #avatar: Loan<BakedAvatar>;
+  #bakedPath: string;
+  #drawing: Drawing;
+  #video: VideoEncoder;
+  #bitrateShare = 1;
   #originWallMs: number;
   #frame = 0;
   #forceIdr = false;
+  #updates: Promise<unknown> = Promise.resolve();
+  /** Frames that replaced pools had not got back: 0 unless there is a defect. */
+  #lostFrames = 0;
   #closed = false;
 
-  constructor(spec: SessionSpec, options: StageOptions, baked: BakedAvatar, seed: number, events: StageSessionEvents) {
-    const { width, height, maxQueueSize, framePoolSize, bitrateKbps, x264Preset, opusBitrateKbps } = spec.profile;
+  /** Loads the avatar, allocates everything and starts the clock. Throws `avatar_invalid`. */
+  static async open(spec: SessionSpec, parts: StageSessionParts): Promise<StageSession> {
+    const avatar = await parts.borrow(spec.bakedPath);
+    try {
+      return new StageSession(spec, parts, avatar, await Drawing.prepare(avatar.value, spec.profile, breathe));
+    } catch (error) {
+      avatar.release();
+      throw error;
+    }
+  }
+
+  private constructor(spec: SessionSpec, parts: StageSessionParts, avatar: Loan<BakedAvatar>, drawing: Drawing) {
+    const { options, events } = parts;
+    const { maxQueueSize, opusBitrateKbps, idleQuality } = spec.profile;
     this.id = spec.id;
     this.#profile = spec.profile;
-    this.#cadence = new IdleCadence(spec.profile.idleQuality);
+    this.#borrow = (path) => parts.borrow(path);
     this.#events = events;
     this.#timecode = options.debugTimecode;
+    this.#avatar = avatar;
+    this.#bakedPath = spec.bakedPath;
+    this.#drawing = drawing;
+    this.#cadence = new IdleCadence(idleQuality);
     this.#sound = new SoundInput(maxQueueSize, {
       started: (id) => events.started(id, this.#frame),
       ended: (id, playedMs) => {
@@ -67,13 +117,9 @@ export class StageSession implements Closable {
         events.ended(id, playedMs);
       },
     });
-    this.#pictures = new PictureMaker(baked, seed);
-    this.#pool = new FramePool({ width, height, size: framePoolSize });
-    const { pictureWidth, pictureHeight } = this.#pictures;
-    const exact = pictureWidth === width && pictureHeight === height;
-    this.#canvas = exact ? null : new NativePicture(pictureWidth, pictureHeight);
-    this.#video = new VideoEncoder({ width, height, bitrateKbps, x264Preset });
-    this.#opus = new OpusEncoder({ bitrateKbps: opusBitrateKbps });
+    this.#pictures = new PictureMaker(drawing.engine, parts.seed);
+    this.#video = new VideoEncoder(spec.profile);
+    this.#opus = new LiveOpus({ bitrateKbps: opusBitrateKbps });
     this.#warmUp();
     this.#loop = new FrameLoop({
       onTick: (n, draw) => this.#tick(n, draw),
@@ -94,6 +140,14 @@ export class StageSession implements Closable {
       maxViewers: spec.maxViewers,
       onViewersChanged: (count) => events.viewersChanged(count),
     });
+    const held = () => ({
+      drawing: this.#drawing,
+      video: this.#video,
+      opus: this.#opus,
+      sound: this.#sound,
+      hub: this.#hub,
+    });
+    this.#memory = new SessionMemory(spec.id, held, memoryRegistry);
   }
 
   begin(spec: UtteranceSpec): void {
@@ -124,19 +178,14 @@ export class StageSession implements Closable {
     return this.#hub.removeViewer(id);
   }
 
-  /** Whether a profile can only be had with another encoder. */
-  needsNewEncoder({ width, height, x264Preset }: SessionProfile): boolean {
-    const { width: oldWidth, height: oldHeight, x264Preset: oldPreset } = this.#profile;
-    return width !== oldWidth || height !== oldHeight || x264Preset !== oldPreset;
-  }
-
-  /** Takes on what changes in a running session without a new encoder. */
-  update(profile: SessionProfile, maxViewers: number): void {
-    this.#sound.resize(profile.maxQueueSize);
-    this.#video.setBitrate(profile.bitrateKbps * this.#bitrateShare, profile.bitrateKbps);
-    this.#cadence.wanted = profile.idleQuality;
-    this.#hub.setMaxViewers(maxViewers);
-    this.#profile = profile;
+  /**
+   * Takes on another profile while it runs, one change after the other. What is new is made beside the old and takes its
+   * place between two ticks; when it cannot be made, nothing has changed. `idr`: viewers got a new encoder's keyframe.
+   */
+  update(change: SessionChange): Promise<{ idr: boolean }> {
+    const done = this.#updates.then(() => this.#apply(change));
+    this.#updates = done.catch(() => undefined);
+    return done;
   }
 
   /** Keeps idle pictures at or below a quality, whatever the profile says. */
@@ -146,17 +195,22 @@ export class StageSession implements Closable {
 
   /** Frames and chunks that are out: none after `close`. */
   get outstanding(): { frames: number; chunks: number } {
-    return { frames: this.#pool.stats().outstanding, chunks: this.#sound.outstanding };
+    return { frames: this.#lostFrames + this.#drawing.pool.stats().outstanding, chunks: this.#sound.outstanding };
   }
 
   get viewerCount(): number {
     return this.#hub.viewerCount;
   }
 
+  /** Memory that it holds for itself. */
+  get bytes(): number {
+    return this.#memory.bytes;
+  }
+
   stats(): StageSessionStats {
     const { fps, processingMs, skipped, ticks } = this.#loop.stats();
     const { length, capacity, drops } = this.#sound.queue.stats();
-    const { size, outstanding, misses } = this.#pool.stats();
+    const { size, outstanding, misses } = this.#drawing.pool.stats();
     const utterance = this.#sound.utterance;
     return {
       id: this.id,
@@ -177,23 +231,93 @@ export class StageSession implements Closable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#memory.close();
     this.#loop.close();
     this.#hub.close();
     this.#sound.close();
     this.#pictures.close();
     this.#video.close();
     this.#opus.close();
-    this.#fit.close();
-    this.#canvas?.close();
-    this.#pool.close();
+    this.#drawing.close();
+    this.#avatar.release();
   }
 
   /** The first picture compiles what draws it, which takes longer than a frame lasts: it is made before the clock runs. */
   #warmUp(): void {
-    const frame = this.#pool.acquire();
+    const frame = this.#drawing.pool.acquire();
     if (!frame) return;
-    this.#pictures.draw(this.#canvas ?? frame, 0);
-    this.#pool.release(frame);
+    this.#drawing.draw(this.#pictures, frame, 0);
+    this.#drawing.pool.release(frame);
+  }
+
+  async #apply({ profile, bakedPath, maxViewers }: SessionChange): Promise<{ idr: boolean }> {
+    this.#mustBeOpen();
+    const { width, height, x264Preset } = this.#profile;
+    const resized = profile.width !== width || profile.height !== height;
+    let avatar: Loan<BakedAvatar> | null = null;
+    let drawing: Drawing | null = null;
+    let video: VideoEncoder | null = null;
+    try {
+      if (bakedPath !== null && bakedPath !== this.#bakedPath) avatar = await this.#borrow(bakedPath);
+      if (avatar || resized) {
+        drawing = await Drawing.prepare((avatar ?? this.#avatar).value, profile, breathe);
+      }
+      if (resized || profile.x264Preset !== x264Preset) {
+        video = new VideoEncoder(profile);
+        await this.#warmEncoder(video, drawing ?? this.#drawing);
+      }
+      this.#mustBeOpen();
+    } catch (error) {
+      video?.close();
+      drawing?.close();
+      avatar?.release();
+      throw error;
+    }
+    // From here on nothing waits: the next tick finds all of it changed.
+    if (avatar) {
+      this.#avatar.release();
+      this.#avatar = avatar;
+      this.#bakedPath = bakedPath ?? this.#bakedPath;
+    }
+    if (drawing) this.#show(drawing);
+    else this.#drawing.pool.resize(profile.framePoolSize);
+    if (video) {
+      this.#video.close();
+      this.#video = video;
+      this.#forceIdr = true;
+    }
+    this.#profile = profile;
+    this.#applyBitrate();
+    this.#opus.setBitrate(profile.opusBitrateKbps);
+    this.#sound.resize(profile.maxQueueSize);
+    this.#cadence.wanted = profile.idleQuality;
+    this.#hub.setMaxViewers(maxViewers);
+    return { idr: video !== null };
+  }
+
+  #show(drawing: Drawing): void {
+    const old = this.#drawing;
+    this.#drawing = drawing;
+    this.#pictures.show(drawing.engine);
+    old.close();
+    this.#lostFrames += old.pool.stats().outstanding;
+  }
+
+  /** Only while somebody watches: an encoder that encodes nothing holds next to no memory. */
+  async #warmEncoder(video: VideoEncoder, drawing: Drawing): Promise<void> {
+    const frame = this.#hub.viewerCount > 0 ? drawing.pool.acquire() : null;
+    if (!frame) return;
+    try {
+      // Draws with the new engine and no pose of its own; the face that is shown stays as it is.
+      if (drawing !== this.#drawing) drawing.drawNeutral(frame);
+      await video.warmUp(frame);
+    } finally {
+      drawing.pool.release(frame);
+    }
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new DhError('session_not_live', `Session "${this.id}" was closed.`);
   }
 
   /** Returns whether a picture was made. */
@@ -224,18 +348,12 @@ export class StageSession implements Closable {
   }
 
   #picture(n: number): boolean {
-    const frame = this.#pool.acquire();
+    const { pool } = this.#drawing;
+    const frame = pool.acquire();
     if (!frame) return false; // counted by the pool
     try {
-      if (this.#cadence.bitrateShare !== this.#bitrateShare) {
-        this.#bitrateShare = this.#cadence.bitrateShare;
-        const { bitrateKbps } = this.#profile;
-        this.#video.setBitrate(bitrateKbps * this.#bitrateShare, bitrateKbps);
-      }
-      if (this.#canvas) {
-        this.#pictures.draw(this.#canvas, n);
-        this.#fit.fitInto(this.#canvas, frame);
-      } else this.#pictures.draw(frame, n);
+      if (this.#cadence.bitrateShare !== this.#bitrateShare) this.#applyBitrate();
+      this.#drawing.draw(this.#pictures, frame, n);
       if (this.#timecode) drawTimeCode(frame, n);
       const forceIdr = this.#forceIdr;
       this.#forceIdr = false;
@@ -245,8 +363,14 @@ export class StageSession implements Closable {
       this.#events.warning('internal', error instanceof Error ? error.message : String(error));
       return false;
     } finally {
-      this.#pool.release(frame);
+      pool.release(frame);
     }
+  }
+
+  #applyBitrate(): void {
+    const { bitrateKbps } = this.#profile;
+    this.#bitrateShare = this.#cadence.bitrateShare;
+    this.#video.setBitrate(bitrateKbps * this.#bitrateShare, bitrateKbps);
   }
 
   #forgetCurrent(): void {

@@ -58,6 +58,11 @@ export class SoundInput implements Closable {
     this.queue.resize(maxQueueSize, { keep: this.#current?.spec.overflow === 'wait' });
   }
 
+  /** The credit window: memory that it takes, and samples that wait in it. */
+  get buffered(): { bytes: number; samples: number } {
+    return { bytes: this.#buffer.bytes, samples: this.#buffer.lengthSamples };
+  }
+
   /** Starts an utterance; one that is still there is given up. */
   begin(spec: UtteranceSpec): void {
     if (this.#current) this.interrupt();

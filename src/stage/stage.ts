@@ -1,17 +1,14 @@
 import { loadBaked, type BakedAvatar } from '../avatar/baked.js';
 import { DhError } from '../errors.js';
 import type { GuardState } from '../guard/guard-state.js';
+import { ImageCache } from '../guard/image-cache.js';
+import type { WatchdogActions } from '../guard/memory-watchdog.js';
 import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
 import type { LoopDelayFigures } from '../guard/loop-delay.js';
-import type { IdleQuality, SessionProfile } from '../config/schema.js';
+import type { IdleQuality } from '../config/schema.js';
 import type { StageOptions } from './options.js';
 import type { Heartbeat, SessionSpec, ShutdownReport, StageApi, StageEvents } from './protocol.js';
 import { StageSession } from './session.js';
-
-interface SharedAvatar {
-  baked: Promise<BakedAvatar>;
-  users: number;
-}
 
 /** What the process around the sessions gives and does. */
 export interface StageHost {
@@ -28,10 +25,16 @@ export interface StageHost {
 export class Stage {
   readonly #options: StageOptions;
   readonly #events: StageEvents;
-  readonly #sessions = new Map<string, { session: StageSession; bakedPath: string }>();
-  readonly #avatars = new Map<string, SharedAvatar>();
+  readonly #sessions = new Map<string, StageSession>();
+  /** Ids of sessions that are being opened. */
+  readonly #opening = new Set<string>();
+  /** Drawn avatars: shared by all sessions that show them, and kept for a while when nobody does. */
+  readonly #avatars: ImageCache<BakedAvatar>;
   readonly #host: StageHost;
-  #idleCap: IdleQuality = 'full';
+  #wantedIdleCap: IdleQuality = 'full';
+  /** The watchdog wants cheap idle pictures. */
+  #pressed = false;
+  #refusing = false;
   readonly #outstanding = { frames: 0, chunks: 0 };
   #seed = 1;
 
@@ -39,6 +42,11 @@ export class Stage {
     this.#options = options;
     this.#events = events;
     this.#host = host;
+    this.#avatars = new ImageCache({
+      ...{ owner: 'avatars', name: 'drawn avatars' },
+      limitBytes: options.memory.imageCacheBytes,
+      bytesOf: ({ bytes }) => bytes,
+    });
   }
 
   readonly api: StageApi = {
@@ -48,76 +56,130 @@ export class Stage {
     pushSound: (sessionId, utteranceId, slice) => this.#get(sessionId).push(utteranceId, slice),
     endUtterance: async (sessionId, utteranceId) => this.#get(sessionId).end(utteranceId),
     interrupt: async (sessionId) => this.#get(sessionId).interrupt(),
-    addViewer: (sessionId, viewerId, offer) => this.#get(sessionId).addViewer(viewerId, offer),
-    removeViewer: async (sessionId, viewerId) => this.#sessions.get(sessionId)?.session.removeViewer(viewerId) ?? false,
-    updateSession: (id, profile, bakedPath, maxViewers) => this.#update(id, profile, bakedPath, maxViewers),
-    updateMemory: async (memory) => this.#host.configureMemory(memory),
-    capIdleQuality: async (quality) => this.#capIdleQuality(quality),
+    addViewer: async (sessionId, viewerId, offer) => this.#addViewer(sessionId, viewerId, offer),
+    removeViewer: async (sessionId, viewerId) => this.#sessions.get(sessionId)?.removeViewer(viewerId) ?? false,
+    updateSession: async (id, profile, bakedPath, maxViewers) =>
+      this.#get(id).update({ profile, bakedPath, maxViewers }),
+    updateMemory: async (memory) => this.#updateMemory(memory),
+    capIdleQuality: async (quality) => {
+      this.#wantedIdleCap = quality;
+      this.#applyIdleCap();
+    },
     trim: async (level) => this.#host.trim(level),
     shutdown: async () => this.#shutdown(),
+  };
+
+  /** What the memory watchdog can do here. */
+  readonly relief: Required<Omit<WatchdogActions, 'restart'>> = {
+    lowerIdleQuality: (on) => {
+      this.#pressed = on;
+      this.#applyIdleCap();
+    },
+    refuse: (on) => (this.#refusing = on),
+    endHeaviest: () => this.#endHeaviest(),
   };
 
   heartbeat(): Heartbeat {
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
       memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
-      sessions: [...this.#sessions.values()].map(({ session }) => session.stats()),
+      sessions: [...this.#sessions.values()].map((session) => session.stats()),
       guard: this.#host.guardState(),
       eventLoopDelayMs: this.#host.loopDelay(),
     };
   }
 
   async #open(spec: SessionSpec): Promise<void> {
-    if (this.#sessions.has(spec.id)) throw new DhError('session_exists', `Session "${spec.id}" exists already.`);
-    const baked = await this.#borrow(spec.bakedPath);
     const { id } = spec;
-    const session = new StageSession(spec, this.#options, baked, this.#seed++, {
-      started: (utteranceId, frame) => this.#events.utteranceStarted(id, utteranceId, frame),
-      ended: (utteranceId, playedMs) => this.#events.utteranceEnded(id, utteranceId, playedMs),
-      viewersChanged: (count) => this.#events.viewersChanged(id, count),
-      warning: (code, message) => this.#events.warning(id, code, message),
-    });
-    session.capIdleQuality(this.#idleCap);
-    this.#sessions.set(id, { session, bakedPath: spec.bakedPath });
-  }
-
-  async #update(
-    id: string,
-    profile: SessionProfile,
-    bakedPath: string | null,
-    maxViewers: number,
-  ): Promise<{ idr: boolean }> {
-    const session = this.#get(id);
-    if (bakedPath !== null || session.needsNewEncoder(profile)) {
-      throw new DhError('config_fixed', 'The size and the x264 preset of a running session cannot be changed.');
+    if (this.#sessions.has(id) || this.#opening.has(id)) {
+      throw new DhError('session_exists', `Session "${id}" exists already.`);
     }
-    session.update(profile, maxViewers);
-    return { idr: false };
+    this.#mustTakeWork();
+    this.#opening.add(id);
+    try {
+      const session = await StageSession.open(spec, {
+        options: this.#options,
+        borrow: (path) => this.#avatars.borrow(path, () => loadBaked(path)),
+        seed: this.#seed++,
+        events: {
+          started: (utteranceId, frame) => this.#events.utteranceStarted(id, utteranceId, frame),
+          ended: (utteranceId, playedMs) => this.#events.utteranceEnded(id, utteranceId, playedMs),
+          viewersChanged: (count) => this.#events.viewersChanged(id, count),
+          warning: (code, message) => this.#events.warning(id, code, message),
+        },
+      });
+      session.capIdleQuality(this.#idleCap);
+      this.#sessions.set(id, session);
+      // Closed while it was being opened.
+      if (!this.#opening.has(id)) this.#closeOne(id);
+    } finally {
+      this.#opening.delete(id);
+    }
   }
 
-  #capIdleQuality(quality: IdleQuality): void {
-    this.#idleCap = quality;
-    for (const { session } of this.#sessions.values()) session.capIdleQuality(quality);
+  #addViewer(sessionId: string, viewerId: string, offer: string): Promise<string> {
+    const session = this.#get(sessionId);
+    this.#mustTakeWork();
+    return session.addViewer(viewerId, offer);
+  }
+
+  #mustTakeWork(): void {
+    if (!this.#refusing) return;
+    throw new DhError('memory_pressure', 'The server is short of memory and takes no new sessions and viewers.', {
+      hint: 'Try again in some seconds, end a session, or raise memory.maxMemoryMb.',
+    });
+  }
+
+  #applyIdleCap(): void {
+    for (const session of this.#sessions.values()) session.capIdleQuality(this.#idleCap);
+  }
+
+  /** The cheaper of what control wants and what the watchdog wants. */
+  get #idleCap(): IdleQuality {
+    return this.#pressed ? 'low' : this.#wantedIdleCap;
+  }
+
+  #updateMemory(memory: StageOptions['memory']): void {
+    this.#avatars.configure({ limitBytes: memory.imageCacheBytes });
+    this.#host.configureMemory(memory);
+  }
+
+  /** Ends the session that holds most. One alone stays: a fresh process serves it better than none. */
+  #endHeaviest(): string | null {
+    if (this.#sessions.size < 2) return null;
+    const [heaviest] = [...this.#sessions.values()].sort((a, b) => b.bytes - a.bytes);
+    if (!heaviest) return null;
+    const { id, bytes } = heaviest;
+    this.#closeOne(id);
+    this.#events.sessionEnded(
+      id,
+      'memory_pressure',
+      `The server was short of memory; this session held most of it (${Math.round(bytes / 1e6)} MB) and was ended.`,
+    );
+    return id;
   }
 
   #closeOne(id: string): void {
-    const entry = this.#sessions.get(id);
-    if (!entry) return;
+    this.#opening.delete(id);
+    const session = this.#sessions.get(id);
+    if (!session) return;
     this.#sessions.delete(id);
-    entry.session.close();
-    const { frames, chunks } = entry.session.outstanding;
+    session.close();
+    const { frames, chunks } = session.outstanding;
     this.#outstanding.frames += frames;
     this.#outstanding.chunks += chunks;
-    this.#giveBack(entry.bakedPath);
   }
 
   #shutdown(): ShutdownReport {
-    const entries = [...this.#sessions.values()].map(({ session }) => session);
+    const entries = [...this.#sessions.values()];
     const counts = {
       sessions: entries.length,
       viewers: entries.reduce((sum, { viewerCount }) => sum + viewerCount, 0),
     };
+    // What was heard so far, for a process that takes over.
+    this.#events.heartbeat(this.heartbeat());
     for (const { id } of entries) this.#closeOne(id);
+    this.#avatars.close();
     this.#host.onShutdown();
     return {
       ...counts,
@@ -127,25 +189,8 @@ export class Stage {
   }
 
   #get(id: string): StageSession {
-    const entry = this.#sessions.get(id);
-    if (entry) return entry.session;
+    const session = this.#sessions.get(id);
+    if (session) return session;
     throw new DhError('session_not_live', `Session "${id}" is not open in its stage.`);
-  }
-
-  async #borrow(path: string): Promise<BakedAvatar> {
-    const shared = this.#avatars.get(path) ?? { baked: loadBaked(path), users: 0 };
-    this.#avatars.set(path, shared);
-    shared.users += 1;
-    try {
-      return await shared.baked;
-    } catch (error) {
-      this.#giveBack(path);
-      throw error;
-    }
-  }
-
-  #giveBack(path: string): void {
-    const shared = this.#avatars.get(path);
-    if (shared && --shared.users === 0) this.#avatars.delete(path);
   }
 }

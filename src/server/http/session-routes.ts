@@ -15,6 +15,11 @@ const CreateBody = z.strictObject({
   preset: Name.optional(),
   voice: Name.optional(),
 });
+const ChangeBody = z.strictObject({
+  avatar: Name.optional(),
+  preset: Name.optional(),
+  session: z.record(z.string(), z.unknown()).optional(),
+});
 const SayBody = z.strictObject({
   text: z.string(),
   voice: Name.optional(),
@@ -37,6 +42,12 @@ export function sessionRoutes(context: ServerContext) {
     });
 
     app.get('/sessions/:id', (request: WithId) => stats.session(sessions.get(request.params.id)));
+
+    app.patch('/sessions/:id', async (request: WithId) => {
+      const change = check(ChangeBody, request.body);
+      const { session, idr } = await sessions.update(request.params.id, change);
+      return { ...stats.session(session), idr };
+    });
 
     app.delete('/sessions/:id', async (request: WithId, reply) => {
       await sessions.get(request.params.id).close();
