@@ -155,7 +155,7 @@ function mb(bytes: number): string {
 
 async function watch(server: TestServer, session: string): Promise<WireViewer> {
   const viewer = await WireViewer.open(`${server.url}/whep/${session}`);
-  await until(() => viewer.videoPackets > 25, 20_000);
+  await until(() => viewer.video.length > 25, 20_000);
   return viewer;
 }
 
