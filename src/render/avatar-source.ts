@@ -36,7 +36,7 @@ export async function* avatarPictures(
   const encoder =
     format === 'webm'
       ? new VpxEncoder({ width, height, rate, still: false })
-      : new VideoEncoder({ width, height, rate, bitrateKbps: 1, mode: 'offline', x264Preset: 'superfast', threads: 1 });
+      : new VideoEncoder({ width, height, rate, bitrateKbps: 1, mode: 'offline', x264Preset: 'superfast', crf: 21 });
   try {
     // Positive from the first frame of the lead on, whatever the part.
     const leadFrames = Math.ceil(LEAD_SAMPLES / CHUNK_SAMPLES);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -33,7 +34,7 @@ export class ProjectLock implements Closable {
   static async acquire(path: string, what: string): Promise<ProjectLock> {
     const me: Holder = { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId() };
     const content = JSON.stringify(me);
-    const own = `${path}.${process.pid}`;
+    const own = `${path}.${randomUUID()}`;
     try {
       await mkdir(dirname(path), { recursive: true });
       await writeFile(own, content);
@@ -71,7 +72,7 @@ async function linked(own: string, path: string): Promise<boolean> {
 
 /** Removes a lock that nobody holds; puts it back when another process has taken it over in between. */
 async function takeAway(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${process.pid}.old`;
+  const aside = `${path}.${randomUUID()}.old`;
   await rename(path, aside).catch(() => undefined);
   const taken = await readFile(aside, 'utf8').catch(() => null);
   if (taken !== null && taken !== stale) await link(aside, path).catch(() => undefined);

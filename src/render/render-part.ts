@@ -29,6 +29,7 @@ const SLICE_FRAMES = 50;
  * reason, and then leaves no file. Returns its size in bytes.
  */
 export async function renderPart(job: PartJob, options: RenderPartOptions): Promise<number> {
+  options.signal?.throwIfAborted();
   const { startSample, endSample, output } = job;
   const grid = new FrameGrid(endSample - startSample, output.rate);
   const track = new SoundTrack(job.clips);

@@ -71,7 +71,7 @@ export interface RenderTools {
 const WORK = { checkClip: 0.02, prepareSecond: 0.007, stillSecond: 0.012, avatarSecond: 0.2, fullSecond: 0.011 };
 /** Bytes a second that pictures take, as far as that can be told beforehand. */
 const STILL_BYTES_PER_S = 12_000;
-const AVATAR_BITS_PER_PIXEL = 0.06;
+const AVATAR_BITS_PER_PIXEL = 0.12;
 /** After these nothing is lost: the same command goes on. */
 const RESUMABLE = new Set([
   'disk_full',

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { checkSpace } from '../../src/render/disk-space.js';
+import { ProjectLock } from '../../src/render/project-lock.js';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lock-'));
+  path = join(folder, 'lock');
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('a lock is held once and given back', async () => {
+  const lock = await ProjectLock.acquire(path, 'it');
+  await expect(ProjectLock.acquire(path, 'it')).rejects.toMatchObject({ code: 'render_busy' });
+  await lock.close();
+  await lock.close();
+  const again = await ProjectLock.acquire(path, 'it');
+  await again.close();
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('the lock of a process that is gone is taken over', async () => {
+  const lock = await ProjectLock.acquire(path, 'it');
+  const holder = JSON.parse(await readFile(path, 'utf8')) as object;
+  await lock.close();
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  await writeFile(path, JSON.stringify({ ...holder, pid: child.pid }));
+  await (await ProjectLock.acquire(path, 'it')).close();
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'a process that has got the number of one that is gone does not hold its lock',
+  async () => {
+    const lock = await ProjectLock.acquire(path, 'it');
+    const holder = JSON.parse(await readFile(path, 'utf8')) as { started: string };
+    await lock.close();
+    await writeFile(path, JSON.stringify({ ...holder, started: `${Number(holder.started) - 1}` }));
+    await (await ProjectLock.acquire(path, 'it')).close();
+    await writeFile(path, JSON.stringify({ ...holder, boot: 'another start of the machine' }));
+    await (await ProjectLock.acquire(path, 'it')).close();
+  },
+);
+
+test('a lock from another machine is respected, a damaged one is not', async () => {
+  await writeFile(path, JSON.stringify({ host: 'elsewhere', pid: 1, started: '1', boot: 'b' }));
+  await expect(ProjectLock.acquire(path, 'it')).rejects.toMatchObject({
+    code: 'render_busy',
+    message: expect.stringContaining('process 1 on elsewhere'),
+  });
+  await writeFile(path, '{"host":');
+  await (await ProjectLock.acquire(path, 'it')).close();
+});
+
+test('space is reckoned disk by disk, with the figures', async () => {
+  const free = (at: string) => Promise.resolve({ device: at === '/a' ? 1 : 2, freeBytes: 100e6 });
+  const needs = [
+    { folder: '/a', bytes: 60e6 },
+    { folder: '/b', bytes: 60e6 },
+  ];
+  expect(await checkSpace(needs, free)).toEqual({ neededBytes: 120e6, freeBytes: 100e6 });
+  const one = () => Promise.resolve({ device: 1, freeBytes: 100e6 });
+  await expect(checkSpace(needs, one)).rejects.toMatchObject({
+    code: 'disk_full',
+    message: 'About 120 MB are needed on the disk of /a, 100 MB are free.',
+  });
+});
