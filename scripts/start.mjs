@@ -6,11 +6,15 @@ import { checkNode, ensureBuilt, ensureInstalled, root } from './prepare.mjs';
 checkNode();
 ensureInstalled();
 ensureBuilt();
-const { MALLOC_ENV } = await import('../dist/server/malloc-env.js');
-const server = spawn(process.execPath, [join(root, 'dist', 'cli.js'), 'serve', ...process.argv.slice(2)], {
-  stdio: 'inherit',
-  env: { ...MALLOC_ENV, ...process.env },
-});
+const { HEAP_FLAGS, MALLOC_ENV } = await import('../dist/server/malloc-env.js');
+const server = spawn(
+  process.execPath,
+  [...HEAP_FLAGS, join(root, 'dist', 'cli.js'), 'serve', ...process.argv.slice(2)],
+  {
+    stdio: 'inherit',
+    env: { ...MALLOC_ENV, ...process.env },
+  },
+);
 // Ctrl+C reaches the server by itself, as it does everything in the terminal's group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => server.kill('SIGTERM'));

@@ -9,7 +9,7 @@ import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
-import { MALLOC_ENV } from './malloc-env.js';
+import { HEAP_FLAGS, MALLOC_ENV } from './malloc-env.js';
 import { readThreadTimes, ThreadWatch } from './thread-watch.js';
 
 export interface StageProcessOptions {
@@ -95,7 +95,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
       serialization: 'advanced',
       env: { ...MALLOC_ENV, ...process.env },
-      execArgv: ['--enable-source-maps', '--expose-gc'],
+      execArgv: ['--enable-source-maps', '--expose-gc', ...HEAP_FLAGS],
     });
     this.#child = child;
     child.once('exit', (code, signal) => this.#gone(child, this.#killReason ?? `exit ${signal ?? code ?? 'unknown'}`));

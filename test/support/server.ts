@@ -19,11 +19,11 @@ export type Json = any;
 
 /** Starts the compiled server on free ports and waits until its session `main` is live. */
 export async function startServer(
-  options: { args?: string[]; env?: Record<string, string> } = {},
+  options: { args?: string[]; env?: Record<string, string>; nodeArgs?: readonly string[] } = {},
 ): Promise<TestServer> {
   const child: ChildProcess = spawn(
     process.execPath,
-    [packagePath('dist/cli.js'), 'serve', '--port', '0', ...(options.args ?? [])],
+    [...(options.nodeArgs ?? []), packagePath('dist/cli.js'), 'serve', '--port', '0', ...(options.args ?? [])],
     {
       env: {
         ...process.env,
