@@ -22,6 +22,16 @@ export interface MockApi {
   /** The next upload is refused with 415. */
   refuseOnce: boolean;
   emit(name: string, data: object): void;
+  /** An event of the whole server. */
+  emitServer(name: string, data: object): void;
+  /** What is active; `GET /alerts` answers it. */
+  alerts: object[];
+  /** Bodies of `PATCH`, with their path. */
+  readonly patches: { path: string; body: Record<string, unknown> }[];
+  /** Answer of the next `PATCH`; null: it is applied. */
+  patchError: { status: number; code: string; message: string; hint?: string } | null;
+  /** As a server that has neither registry nor history nor live settings. */
+  older: boolean;
   /** Forgets calls and switches; sessions are the first two again. */
   reset(): void;
   close(): Promise<void>;
@@ -41,6 +51,8 @@ const VOICES = [
   { id: 'espeak:de', name: 'German', engine: 'espeak', languages: ['de'], gender: 'male' },
   { id: 'espeak:cmn', name: 'Mandarin', engine: 'espeak', languages: ['cmn', 'zh'], gender: 'male' },
 ];
+
+const PROFILE = { width: 1280, height: 720, bitrateKbps: 2500, maxQueueSize: 3, idleQuality: 'full' };
 
 function session(id: string, state: string) {
   return {
@@ -62,6 +74,50 @@ function session(id: string, state: string) {
   };
 }
 
+/** Where the memory is: as two processes tell it. */
+function memory(limitMb: number) {
+  const entry = (owner: string, name: string, bytes: number, limitBytes: number | null, hits = 0) => {
+    return {
+      owner,
+      name,
+      kind: hits ? 'cache' : 'pool',
+      bytes,
+      limitBytes,
+      items: 5,
+      hits,
+      misses: hits / 9,
+      evictions: 0,
+    };
+  };
+  const control = [entry('pictures', 'image cache', 12e6, 200e6, 90)];
+  const stage = [entry('session main', 'frame pool', 6.9e6, 6.9e6), entry('avatar presenter', 'patches', 41e6, null)];
+  return {
+    atMs: Date.now(),
+    rssBytes: 283e6,
+    limitBytes: limitMb * 1e6,
+    level: 'normal',
+    step: null,
+    baseBytes: 150e6,
+    accountedBytes: 59.9e6,
+    unaccountedBytes: 73.1e6,
+    processes: [
+      { name: 'control', pid: 4100, rssBytes: 96e6, entries: control },
+      { name: 'stage-0', pid: 4107, rssBytes: 187e6, entries: stage },
+    ],
+  };
+}
+
+/** Two minutes of history, a row a second. */
+function historyOf() {
+  const columns =
+    'atMs rssBytes limitBytes cpuPercent fpsLowest processingMsP99 queueChunks viewers accountedBytes unaccountedBytes';
+  const rows = Array.from({ length: 120 }, (_, i) => [
+    ...[Date.now() - (120 - i) * 1000, 270e6 + 1e5 * i, 4000e6, 26 + Math.sin(i / 9), i < 60 ? null : 25],
+    ...[i < 60 ? null : 9, i % 3, i < 60 ? 0 : 1, 60e6, 70e6],
+  ]);
+  return { resolution: '1s', columns: columns.split(' '), rows };
+}
+
 function fail(reply: FastifyReply, status: number, code: string, message = code, hint?: string) {
   return reply.code(status).send({ error: { code, message, hint } });
 }
@@ -71,6 +127,9 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   const app = Fastify({ bodyLimit: 64 << 20, forceCloseConnections: true });
   const sessions = new Set<string>();
   const listeners = new Set<(text: string) => void>();
+  const serverListeners = new Set<(text: string) => void>();
+  const profiles = new Map<string, Record<string, unknown>>();
+  let limitMb = 4000;
   const state = { name: 'idle', viewers: 0 };
   const api = {
     refuse: null as MockApi['refuse'],
@@ -80,13 +139,29 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     uploads: [] as { type: string; body: Buffer }[],
     socket: { rate: 0, bytes: 0, texts: [] as string[] },
     refuseOnce: false,
+    alerts: [] as object[],
+    patches: [] as MockApi['patches'],
+    patchError: null as MockApi['patchError'],
+    older: false,
     reset() {
-      Object.assign(api, { refuse: null, sayError: null, refuseOnce: false });
-      api.calls.length = api.said.length = api.uploads.length = api.socket.texts.length = 0;
+      Object.assign(api, {
+        refuse: null,
+        sayError: null,
+        refuseOnce: false,
+        patchError: null,
+        older: false,
+        alerts: [],
+      });
+      limitMb = 4000;
+      profiles.clear();
+      api.patches.length = api.calls.length = api.said.length = api.uploads.length = api.socket.texts.length = 0;
       Object.assign(api.socket, { rate: 0, bytes: 0 });
       sessions.clear();
       sessions.add('main').add('guide');
       state.name = 'idle';
+    },
+    emitServer(name: string, data: object) {
+      for (const send of serverListeners) send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
     },
     emit(name: string, data: object) {
       if (name === 'state') state.name = (data as { state: string }).state;
@@ -114,17 +189,59 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   app.get('/api/v1/presets', () =>
     [640, 1280, 1920].map((width, i) => ({ name: ['low', 'default', 'high'][i], width, height: (width * 9) / 16 })),
   );
+  const missing = (reply: FastifyReply) => fail(reply, 404, 'not_found', 'There is no such call.');
+  const withProfile = (id: string) => {
+    const base = session(id, state.name);
+    return api.older
+      ? base
+      : { ...base, preset: 'default', ...profiles.get(id), profile: { ...PROFILE, ...profiles.get(id) } };
+  };
+  app.get('/api/v1/memory', (_request, reply) => (api.older ? missing(reply) : memory(limitMb)));
+  app.get('/api/v1/alerts', (_request, reply) => (api.older ? missing(reply) : { active: api.alerts, recent: [] }));
+  app.get('/api/v1/history', (_request, reply) => (api.older ? missing(reply) : historyOf()));
+  app.get('/api/v1/config', (_request, reply) =>
+    api.older
+      ? missing(reply)
+      : { config: { memory: { maxMemoryMb: limitMb } }, live: ['memory.maxMemoryMb'], source: {} },
+  );
+  app.get('/api/v1/events', (_request, reply) => {
+    if (api.older) return missing(reply);
+    reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    const send = (text: string) => void reply.raw.write(text);
+    send(': hello\n\n');
+    serverListeners.add(send);
+    reply.raw.on('close', () => serverListeners.delete(send));
+    return reply.hijack();
+  });
+  const patch = (path: string, body: unknown, reply: FastifyReply): boolean => {
+    api.patches.push({ path, body: body as Record<string, unknown> });
+    if (!api.patchError) return true;
+    const { status, code, message, hint } = api.patchError;
+    void fail(reply, status, code, message, hint);
+    return false;
+  };
+  app.patch('/api/v1/config', (request, reply) => {
+    if (!patch('config', request.body, reply)) return reply;
+    limitMb = (request.body as { memory: { maxMemoryMb: number } }).memory.maxMemoryMb;
+    return reply.send({ changed: ['memory.maxMemoryMb'], needsRestart: [] });
+  });
+  app.patch<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id }, body }, reply) => {
+    if (!patch(`sessions/${id}`, body, reply)) return reply;
+    const { preset, session: change } = body as { preset?: string; session?: object };
+    profiles.set(id, { ...profiles.get(id), ...change, ...(preset === undefined ? {} : { preset }) });
+    return reply.send({ ...withProfile(id), idr: preset !== undefined });
+  });
   app.get('/api/v1/stats', () => ({
     uptimeS: 100,
     processes: [
       { name: 'control', pid: 4100, rssBytes: 96e6, cpuPercent: 2 },
       { name: 'stage 1', pid: 4107, rssBytes: 187e6, cpuPercent: 24 },
     ],
-    memory: { rssBytes: 283e6, limitBytes: 4000e6 },
-    sessions: [],
+    memory: { rssBytes: 283e6, limitBytes: limitMb * 1e6 },
+    sessions: [...sessions].map((id) => withProfile(id)),
   }));
   app.get<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id } }, reply) =>
-    sessions.has(id) ? session(id, state.name) : fail(reply, 404, 'session_not_found', `There is no session "${id}".`),
+    sessions.has(id) ? withProfile(id) : fail(reply, 404, 'session_not_found', `There is no session "${id}".`),
   );
   app.delete<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id } }, reply) => {
     sessions.delete(id);

@@ -89,6 +89,144 @@ describe('speaking in the studio', () => {
   });
 });
 
+describe('watching the server in the studio', () => {
+  const points = (id: string) => `document.querySelector('#${id} .u-over')?.clientWidth > 0`;
+
+  it('draws memory by owner against the limit, CPU, queues and viewers, from the history on', async () => {
+    const page = await pages.open('/studio');
+    for (const id of ['chart-memory', 'chart-cpu', 'chart-queue', 'chart-viewers', 'chart'])
+      await holds(page, points(id));
+    const legend = page.locator('#chart-memory .u-legend');
+    for (const name of ['base', 'avatar presenter', 'session main', 'pictures', 'in no register', 'limit']) {
+      await legend.getByText(name, { exact: true }).waitFor();
+    }
+    const image = page.getByRole('img', {
+      name: 'Memory: 283 MB of 4.0 GB are in use, 73 MB of it are in no register',
+    });
+    await image.waitFor();
+    // Something is drawn in the colours of the areas, not only axes.
+    const coloured = await page.evaluate<number>(`(() => {
+      const canvas = document.querySelector('#chart-memory canvas');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const seen = new Set();
+      for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) seen.add(data.slice(i, i + 3).join());
+      return seen.size;
+    })()`);
+    expect(coloured).toBeGreaterThan(4);
+    await page.getByText('283 MB of 4.0 GB (7 %) · base 150 MB · registered 60 MB · in no register 73 MB').waitFor();
+    expect(pages.api.calls.filter((call) => call.includes('/history'))).toEqual(['GET /api/v1/history?resolution=1s']);
+    expect(pages.errors).toEqual([]);
+  });
+
+  it('asks the server once a second, and not at all while nobody looks', async () => {
+    const script = `
+      let hidden = 'visible';
+      Object.defineProperty(document, 'visibilityState', { get: () => hidden });
+      window.hide = (state) => { hidden = state; document.dispatchEvent(new Event('visibilitychange')); };`;
+    const page = await pages.open('/studio', { script });
+    await holds(page, points('chart-memory'));
+    const asked = () => pages.api.calls.filter((call) => /^GET .*\/(stats|memory|alerts|history)\b/.test(call)).length;
+    const begin = asked();
+    const beginMs = performance.now();
+    await expect.poll(asked, { timeout: 30_000 }).toBeGreaterThanOrEqual(begin + 4);
+    // Four more questions take three seconds at least.
+    expect(performance.now() - beginMs).toBeGreaterThan(2_500);
+    await page.evaluate('hide("hidden")');
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 300))');
+    const hidden = asked();
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 2500))');
+    expect(asked()).toBe(hidden);
+    await page.evaluate('hide("visible")');
+    await expect.poll(asked, { timeout: 15_000 }).toBeGreaterThan(hidden);
+  });
+
+  it('says alerts in words, with what to do, as they come and go', async () => {
+    const page = await pages.open('/studio');
+    await page.getByText('No alerts').waitFor();
+    const alert = {
+      id: 'a1', name: 'disk', subject: 'disk', severity: 'critical', raisedAtMs: Date.now(),
+      message: 'The disk has 120 MB left.', advice: 'Delete recordings, or move the cache to a larger disk.',
+    }; // prettier-ignore
+    pages.api.alerts = [alert];
+    pages.api.emitServer('alert.raised', alert);
+    const list = page.getByRole('list', { name: 'Alerts' });
+    await list.getByText('The disk has 120 MB left.').waitFor();
+    await list.getByText('Delete recordings, or move the cache').waitFor();
+    await page.getByRole('log').getByText('The disk has 120 MB left.').waitFor();
+    pages.api.alerts = [];
+    pages.api.emitServer('alert.cleared', alert);
+    await page.getByText('No alerts').waitFor();
+    expect(await list.getByRole('listitem').count()).toBe(0);
+  });
+
+  it('shows the registry as a table, largest first', async () => {
+    const page = await pages.open('/studio');
+    await page.getByText('What holds memory', { exact: true }).click();
+    const rows = page.locator('#registry-rows tr');
+    await expect.poll(() => rows.count(), { timeout: 15_000 }).toBe(3);
+    expect(await rows.first().innerText()).toMatch(/avatar presenter\s+patches\s+stage-0\s+41 MB/);
+    expect(await rows.nth(1).innerText()).toMatch(/image cache\s+control\s+12 MB\s+200 MB\s+5\s+90 %/);
+  });
+
+  it('tunes the session and the server while they run', async () => {
+    const page = await pages.open('/studio');
+    const rate = page.getByLabel('Bit rate');
+    await rate.waitFor();
+    await expect.poll(() => rate.inputValue(), { timeout: 15_000 }).toBe('2500');
+    await rate.press('ArrowLeft');
+    await rate.press('ArrowLeft');
+    // Both steps go out as one change.
+    await expect
+      .poll(() => pages.api.patches, { timeout: 15_000 })
+      .toEqual([{ path: 'sessions/main', body: { session: { bitrateKbps: 2300 } } }]);
+    await page.getByRole('status').getByText('The bit rate is 2300 kb/s.').waitFor();
+    expect(await rate.getAttribute('aria-valuetext')).toBe('2300 kb/s');
+    await page.getByLabel('Idle quality').press('ArrowRight');
+    await page.getByRole('status').getByText('Idle quality is half').waitFor();
+    await page.getByLabel('Queue', { exact: true }).fill('5');
+    await page.getByRole('status').getByText('The queue holds 200 ms').waitFor();
+    await page.getByLabel('Size and quality').selectOption('low');
+    await page.getByRole('status').getByText('“low” now. Viewers got a new keyframe.').waitFor();
+    await page.getByLabel('Memory limit').fill('1500');
+    await page.getByRole('status').getByText('The memory limit is 1.5 GB.').waitFor();
+    expect(pages.api.patches.slice(1).map(({ body }) => body)).toEqual([
+      { session: { idleQuality: 'half' } },
+      { session: { maxQueueSize: 5 } },
+      { preset: 'low' },
+      { memory: { maxMemoryMb: 1500 } },
+    ]);
+    expect(pages.errors).toEqual([]);
+  });
+
+  it('goes back to what is in force when a change is refused, and says why', async () => {
+    const page = await pages.open('/studio');
+    const limit = page.getByLabel('Memory limit');
+    await limit.waitFor();
+    const hint = 'The server needs 350 MB with this preset.';
+    pages.api.patchError = { status: 400, code: 'config_invalid', message: 'The limit is too low.', hint };
+    await limit.fill('300');
+    await page.getByRole('status').getByText(`The limit is too low. ${hint}`).waitFor();
+    await expect.poll(() => limit.inputValue(), { timeout: 15_000 }).toBe('4000');
+  });
+
+  it('leaves out what an older server does not have', async () => {
+    const page = await pages.open('/studio');
+    pages.api.older = true;
+    await page.reload();
+    await holds(page, points('chart-cpu'));
+    const legend = page.locator('#chart-memory .u-legend');
+    await legend.getByText('stage 1', { exact: true }).waitFor();
+    expect(await page.locator('#tune').isVisible()).toBe(false);
+    expect(await page.locator('#registry').isVisible()).toBe(false);
+    const asked = pages.api.calls.length;
+    await expect
+      .poll(() => pages.api.calls.slice(asked).filter((call) => call.includes('/stats')).length, { timeout: 15_000 })
+      .toBeGreaterThan(1);
+    expect(pages.api.calls.slice(asked).filter((call) => /memory|alerts|history/.test(call))).toEqual([]);
+    expect(pages.errors).toEqual([]);
+  });
+});
+
 describe('files in the studio', () => {
   const choose = async (name: string, bytes?: Buffer) => {
     const path = join(folder, name);

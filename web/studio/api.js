@@ -39,6 +39,12 @@ export const listVoices = () => call('GET', 'api/v1/voices');
 export const listPresets = () => call('GET', 'api/v1/presets');
 export const listAvatars = () => call('GET', 'api/v1/avatars');
 export const serverStats = () => call('GET', 'api/v1/stats');
+export const serverMemory = () => call('GET', 'api/v1/memory');
+export const serverAlerts = () => call('GET', 'api/v1/alerts');
+export const serverHistory = () => call('GET', 'api/v1/history?resolution=1s');
+export const getConfig = () => call('GET', 'api/v1/config');
+export const patchConfig = (change) => call('PATCH', 'api/v1/config', { json: change });
+export const patchSession = (id, change) => call('PATCH', sessionPath(id), { json: change });
 
 /** Address of a session's WHEP endpoint. */
 export const whepUrl = (id) => serverUrl(`whep/${encodeURIComponent(id)}`);
@@ -46,6 +52,9 @@ export const whepToken = token;
 
 /** Address of a session's events for EventSource. */
 export const eventsUrl = (id) => withToken(serverUrl(sessionPath(id, '/events')), token);
+
+/** Address of the whole server's events for EventSource. */
+export const serverEventsUrl = () => withToken(serverUrl('api/v1/events'), token);
 
 /** Address of a session's PCM WebSocket at the given rate. */
 export function audioSocketUrl(id, rateHz) {

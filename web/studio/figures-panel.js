@@ -1,7 +1,6 @@
-import { serverStats } from './api.js';
-import { FiguresChart } from './chart.js';
 import { batched, byId, create, setText } from './dom.js';
 import { bytesText, durationText, numberText } from './format.js';
+import { fillTable } from './server-panel.js';
 
 const STATES = { idle: 'Idle', speaking: 'Speaking', starting: 'Starting', down: 'Restarting', gone: 'Not available' };
 
@@ -11,20 +10,12 @@ export class FiguresPanel {
   #server = null;
   #received = null;
   #rows = new Map();
-  #chart = new FiguresChart(byId('chart'));
-  #timer = 0;
   #drops = { count: Infinity, atMs: -Infinity };
   #render = batched(() => this.#show());
-
-  constructor() {
-    this.#timer = setInterval(() => void this.#askServer(), 2000);
-    void this.#askServer();
-  }
 
   /** The session's figures, or null while there are none. */
   update(info) {
     this.#info = info;
-    if (info) this.#chart.add(info);
     this.#render();
   }
 
@@ -34,21 +25,15 @@ export class FiguresPanel {
     this.#render();
   }
 
-  /** Another session: its curve begins anew. */
+  /** Another session. */
   clear() {
-    this.#chart.clear();
     this.#drops.count = Infinity;
     this.update(null);
   }
 
-  close() {
-    clearInterval(this.#timer);
-    this.#chart.close();
-  }
-
-  async #askServer() {
-    if (document.visibilityState === 'hidden') return;
-    this.#server = await serverStats().catch(() => null);
+  /** The answer of `GET /stats`. */
+  server(stats) {
+    this.#server = stats;
     this.#render();
   }
 
@@ -120,22 +105,12 @@ export class FiguresPanel {
   }
 
   #showProcesses() {
-    const body = byId('processes');
-    const list = this.#server?.processes ?? [];
-    while (body.rows.length > list.length) body.deleteRow(-1);
-    list.forEach((process, i) => {
-      const row = body.rows[i] ?? body.insertRow();
-      const cells = [
-        process.name,
-        String(process.pid),
-        bytesText(process.rssBytes),
-        `${numberText(process.cpuPercent, 0)} %`,
-      ];
-      cells.forEach((text, j) => {
-        const cell = row.cells[j] ?? row.insertCell();
-        if (j > 0) cell.className = 'number';
-        setText(cell, text);
-      });
-    });
+    const rows = (this.#server?.processes ?? []).map((process) => [
+      process.name,
+      String(process.pid),
+      bytesText(process.rssBytes),
+      `${numberText(process.cpuPercent, 0)} %`,
+    ]);
+    fillTable(byId('processes'), rows, 1);
   }
 }

@@ -2,26 +2,45 @@
 import '../dh-live-viewer.js';
 import { interrupt, listVoices, whepToken, whepUrl } from './api.js';
 import { byId } from './dom.js';
+import { ChartsPanel } from './charts-panel.js';
 import { FiguresPanel } from './figures-panel.js';
 import { FilePanel } from './file-panel.js';
 import { durationText } from './format.js';
 import { MicPanel } from './mic-panel.js';
 import { clearNotice, logLine, showError } from './notices.js';
 import { RecordPanel } from './record-panel.js';
+import { ServerFeed } from './server-feed.js';
+import { ServerPanel } from './server-panel.js';
 import { SessionFeed } from './session-feed.js';
 import { SessionsPanel } from './sessions-panel.js';
 import { SpeakPanel } from './speak-panel.js';
+import { TunePanel } from './tune-panel.js';
 
 const viewer = document.querySelector('dh-live-viewer');
 const sessions = new SessionsPanel(new URLSearchParams(location.search).get('session'));
 const sessionId = () => sessions.current;
 const figures = new FiguresPanel();
+const charts = new ChartsPanel();
+const server = new ServerPanel();
+const serverFeed = new ServerFeed();
+const tune = new TunePanel(sessionId);
 const speak = new SpeakPanel(sessionId);
 const mic = new MicPanel(sessionId, viewer);
 new FilePanel(sessionId);
 new RecordPanel(viewer);
 let feed = null;
 
+serverFeed.addEventListener('history', ({ detail }) => charts.history(detail.data));
+serverFeed.addEventListener('alerts', ({ detail }) => server.alerts(detail.data));
+serverFeed.addEventListener('memory', ({ detail }) => {
+  charts.memory(detail.data);
+  server.memory(detail.data);
+});
+serverFeed.addEventListener('stats', ({ detail }) => {
+  charts.stats(detail.data, serverFeed.has('memory'));
+  figures.server(detail.data);
+});
+serverFeed.addEventListener('server-event', ({ detail }) => reportServer(detail));
 sessions.addEventListener('chosen', ({ detail }) => show(detail.id));
 viewer.addEventListener('dh-stats', ({ detail }) => figures.received(detail));
 viewer.addEventListener('dh-state', ({ detail }) => {
@@ -47,6 +66,8 @@ function show(id) {
   feed = null;
   mic.reset();
   figures.clear();
+  charts.clearSession();
+  tune.update(null);
   clearNotice();
   const link = new URL('./', location.href);
   link.search = location.search;
@@ -55,7 +76,11 @@ function show(id) {
   if (whepToken) viewer.setAttribute('token', whepToken);
   viewer.setAttribute('src', whepUrl(id));
   feed = new SessionFeed(id);
-  feed.addEventListener('info', ({ detail }) => figures.update(detail.info));
+  feed.addEventListener('info', ({ detail: { info } }) => {
+    figures.update(info);
+    tune.update(info);
+    if (info) charts.session(info);
+  });
   feed.addEventListener('event', ({ detail }) => {
     report(detail);
     figures.update(feed.info);
@@ -81,6 +106,29 @@ function report({ name, data }) {
       return logLine(data.count === 1 ? 'One viewer.' : `${data.count} viewers.`);
     case 'warning':
       return logLine(data.message ?? data.code ?? 'Warning.', 'warning');
+    default:
+      return undefined;
+  }
+}
+
+function reportServer({ name, data }) {
+  switch (name) {
+    case 'alert.raised':
+      return logLine(data.message ?? 'Alert.', data.severity === 'critical' ? 'error' : 'warning');
+    case 'alert.cleared':
+      return logLine(`Over: ${data.message ?? data.name ?? 'alert'}`);
+    case 'guard':
+      if (data.what === 'collect') return undefined;
+      return logLine(
+        `Memory of ${data.process}: ${data.detail || data.step}`,
+        data.what === 'step' ? 'warning' : 'info',
+      );
+    case 'stage':
+      return data.what === 'down'
+        ? logLine(`Stage ${data.index} is replaced: ${data.reason ?? ''}`, 'warning')
+        : undefined;
+    case 'config.changed':
+      return void tune.loadConfig();
     default:
       return undefined;
   }
