@@ -1,4 +1,5 @@
 import type { MemoryEntry } from './memory-registry.js';
+import type { ScopeFigures } from './memory-scope.js';
 
 /** Where a process stands against its limit. */
 export type MemoryLevel = 'normal' | 'soft' | 'hard';
@@ -25,6 +26,13 @@ export interface GuardState {
   /** Forced garbage collections. */
   collections: number;
   entries: MemoryEntry[];
+  /** What pieces of work did to the memory of the process. */
+  scopes: ScopeFigures[];
+}
+
+/** Whether the process takes no new sessions and viewers now. */
+export function refusesWork({ step }: Pick<GuardState, 'step'>): boolean {
+  return step !== null && LADDER_STEPS.indexOf(step) >= LADDER_STEPS.indexOf('refuse');
 }
 
 /** One step that was taken or released, or what an operator should know: a line in the log and an event. */

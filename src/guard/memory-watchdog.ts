@@ -1,6 +1,7 @@
 import type { Clock } from '../units.js';
 import { LADDER_STEPS, type GuardEvent, type GuardState, type LadderStep, type MemoryLevel } from './guard-state.js';
 import type { MemoryRegistry, TrimLevel, TrimReport } from './memory-registry.js';
+import { memoryScopes } from './memory-scope.js';
 
 /** Limits of one process and the pace of its ladder; all can be changed at run time. */
 export interface WatchdogSettings {
@@ -131,6 +132,11 @@ export class MemoryWatchdog {
     if (level !== 'normal' && rss >= this.#triggerBytes(level)) this.#climb(level, rss);
   }
 
+  /** Whether new work is refused now. */
+  get refuses(): boolean {
+    return this.#taken.has('refuse');
+  }
+
   /** Trims because somebody asks for it, and collects garbage when its time has come. */
   trim(level: TrimLevel): TrimReport {
     const before = this.#measure();
@@ -154,6 +160,7 @@ export class MemoryWatchdog {
       unaccountedBytes: rssBytes - this.#baseBytes - accountedBytes,
       collections: this.#collections,
       entries,
+      scopes: memoryScopes.figures(),
     };
   }
 
@@ -330,7 +337,8 @@ export class MemoryWatchdog {
 
   #tell(event: Omit<GuardEvent, 'process' | 'level' | 'limitMb'>): void {
     const { process, onEvent } = this.#options;
-    onEvent({ process, level: this.#level, limitMb: mb(this.#settings.limitBytes), ...event });
+    const tookMs = Math.round(event.tookMs * 100) / 100;
+    onEvent({ process, level: this.#level, limitMb: mb(this.#settings.limitBytes), ...event, tookMs });
   }
 }
 

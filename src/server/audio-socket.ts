@@ -4,6 +4,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { checkRate } from '../audio/rate.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
 import { authorize, checkOrigin } from './http/app.js';
 import { PushSource } from './push-source.js';
 import type { Session, SessionEventName } from './session.js';
@@ -25,10 +26,22 @@ export class AudioSockets {
   readonly #config: () => Config;
   readonly #sessions: SessionRegistry;
   readonly #busy = new Set<Session>();
+  readonly #feeds = new Set<SocketFeed>();
+  readonly #buffers: MemoryUser = {
+    name: 'audio sockets',
+    owner: 'server',
+    kind: 'queue',
+    figures: () => ({
+      bytes: [...this.#feeds].reduce((sum, { waitingBytes }) => sum + waitingBytes, 0),
+      items: this.#feeds.size,
+      ...{ limitBytes: null, hits: 0, misses: 0, evictions: 0 },
+    }),
+  };
 
   constructor(config: () => Config, sessions: SessionRegistry, http: Server) {
     this.#config = config;
     this.#sessions = sessions;
+    memoryRegistry.register(this.#buffers);
     http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -67,6 +80,7 @@ export class AudioSockets {
   #serve(client: WebSocket, session: Session, rate: number, live: boolean): void {
     this.#busy.add(session);
     const feed = new SocketFeed(client, session, rate, live);
+    this.#feeds.add(feed);
     const onEvent = (name: SessionEventName, data: Record<string, unknown>): void => {
       if (client.readyState !== client.OPEN) return;
       client.send(JSON.stringify({ type: name, ...data }));
@@ -86,6 +100,7 @@ export class AudioSockets {
       session.off('event', onEvent);
       session.off('closed', onClosed);
       this.#busy.delete(session);
+      this.#feeds.delete(feed);
       feed.close();
     });
     client.on('message', (data, isBinary) => {
@@ -115,6 +130,11 @@ class SocketFeed {
     this.#session = session;
     this.#rate = rate;
     this.#live = live;
+  }
+
+  /** Sound that waits for its turn, and events that the client has not taken yet. */
+  get waitingBytes(): number {
+    return (this.#source?.waitingBytes ?? 0) + this.#client.bufferedAmount;
   }
 
   sound(bytes: Buffer): void {

@@ -11,7 +11,10 @@ import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
+import { cleanups } from '../guard/cleanups.js';
 import { effectiveLimitBytes } from '../guard/memory-limit.js';
+import { memoryRegistry } from '../guard/memory-registry.js';
+import { memoryScope } from '../guard/memory-scope.js';
 import { MediaClient } from '../media/media-client.js';
 import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';
@@ -22,6 +25,7 @@ import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { ServerEvents } from './server-events.js';
+import { ServerMemory } from './server-memory.js';
 import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
@@ -47,6 +51,7 @@ export class Control {
   #contract: MemoryContract;
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
+  readonly #memory: ServerMemory;
   readonly #metrics: ServerMetrics;
   readonly #events = new ServerEvents();
   readonly #temp: string;
@@ -80,6 +85,8 @@ export class Control {
     this.sessions = new SessionRegistry({
       config: () => this.#config,
       supervisor,
+      admit: () => this.#memory.admit('session', supervisor.stages),
+      accepts: (stage) => this.#memory.accepts(stage),
       checkAvatar: async (name) => void (await catalogue.resolve(name)),
       checkVoice: (voice) => void this.#speech.plan({ text: 'a', voice }),
       bake: (avatar, { width, height }) => this.#bake(avatar, width, height),
@@ -92,8 +99,17 @@ export class Control {
           { name: 'media', pid: this.#media.pid },
           { name: 'bake', pid: this.#bakes.pid },
         ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
+      memory: () => this.#memory.summary(),
       memoryLimitBytes: () => this.contract.limitMb * 1e6,
       clock,
+    });
+    this.#memory = new ServerMemory({
+      config: config.memory,
+      limitBytes: contract.limitMb * 1e6,
+      controlBytes: contract.division.controlBytes,
+      stages: supervisor.stages,
+      processes: () => this.#stats.processes(),
+      ...{ events: this.#events, log, clock },
     });
     this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions, work: () => ({}) });
     for (const stage of supervisor.stages) {
@@ -140,6 +156,7 @@ export class Control {
     this.#app = await createApp(this.#context());
     await this.#app.listen({ host: config.server.host, port: config.server.port });
     this.#sockets = new AudioSockets(() => this.#config, this.sessions, this.#app.server);
+    this.#memory.markBase();
     this.#supervisor.start();
     await this.sessions.create({ id: 'main' });
     this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
@@ -150,6 +167,8 @@ export class Control {
       configureStages: (config) => {
         this.#contract = contractOf(config, this.#supervisor.stages.length);
         this.#supervisor.configure(config, this.#contract);
+        const { limitMb, division } = this.#contract;
+        this.#memory.configure(config.memory, limitMb * 1e6, division.controlBytes);
         log.info(contractLine(this.#contract), 'memory contract');
       },
       restartStatsLine: () => this.#restartStatsLine(),
@@ -185,10 +204,15 @@ export class Control {
           this.#media.close(),
           this.#bakes.close(),
           this.#app?.close(),
+          cleanups.runAll(),
         ]),
       )) ?? [];
+    this.#memory.close();
     this.#stats.close();
     await rm(this.#temp, { recursive: true, force: true });
+    const left = memoryRegistry.entries().filter(({ bytes }) => bytes > 0);
+    if (left.length > 0)
+      log.warn({ left: left.map(({ name, owner, bytes }) => ({ name, owner, bytes })) }, 'not freed');
     log.info({ sessions: sessions.length, viewers, ...outstanding, ms: Math.round(clock() - begin) }, 'stopped');
   }
 
@@ -196,11 +220,13 @@ export class Control {
     const { log, clock } = this.#options;
     const begin = clock();
     let told = begin;
-    const path = await this.#bakes.bake(avatar, { width, height }, (done, total) => {
-      if (clock() - told < 1000) return;
-      told = clock();
-      log.info({ avatar, done, total }, 'drawing the avatar (only once)');
-    });
+    const path = await memoryScope('prepare avatar', () =>
+      this.#bakes.bake(avatar, { width, height }, (done, total) => {
+        if (clock() - told < 1000) return;
+        told = clock();
+        log.info({ avatar, done, total }, 'drawing the avatar (only once)');
+      }),
+    );
     log.debug({ avatar, width, height, ms: Math.round(clock() - begin) }, 'avatar ready');
     return path;
   }
@@ -221,6 +247,7 @@ export class Control {
       events: this.#events,
       sessions: this.sessions,
       stats: this.#stats,
+      memory: this.#memory,
       metrics: this.#metrics,
       voices: () => this.#speech.voices(),
       avatars: () => this.#catalogue.list(),
@@ -229,7 +256,7 @@ export class Control {
         return (signal) => this.#speech.speak(plan, signal);
       },
       receive: async (body) => {
-        const upload = await this.#uploads.receive(body);
+        const upload = await memoryScope('receive upload', () => this.#uploads.receive(body));
         return (signal) => this.#decode(upload, signal);
       },
       requestShutdown: (reason) => setImmediate(() => this.#onStopRequest(reason)),

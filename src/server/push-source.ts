@@ -26,6 +26,11 @@ export class PushSource {
     this.#onDrain = options.onDrain ?? (() => undefined);
   }
 
+  /** Sound that waits for the reader, in bytes. */
+  get waitingBytes(): number {
+    return this.#samples * Int16Array.BYTES_PER_ELEMENT;
+  }
+
   /** Takes signed 16-bit little-endian bytes of any count. False: wait for `onDrain`. */
   write(bytes: Uint8Array): boolean {
     if (this.#ended) return true;

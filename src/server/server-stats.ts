@@ -16,6 +16,8 @@ export interface ServerStatsParts {
   supervisor: Supervisor;
   /** Further children of the server that may come and go. */
   otherPids: () => { name: string; pid: number }[];
+  /** What is known of the memory of all processes together. */
+  memory: () => object;
   memoryLimitBytes: () => number;
   clock: Clock;
 }
@@ -74,6 +76,7 @@ export class ServerStats {
       uptimeS: Math.round((this.#parts.clock() - this.#startedAt) / 1000),
       processes,
       memory: {
+        ...this.#parts.memory(),
         rssBytes: processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
         limitBytes: this.#parts.memoryLimitBytes(),
       },

@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import { ProfileSchema, type Config, type SessionProfile } from '../config/schema.js';
 import { loadPreset } from '../config/load.js';
 import { DhError } from '../errors.js';
+import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
 import { Session } from './session.js';
+import type { StageProcess } from './stage-process.js';
 import type { Supervisor } from './supervisor.js';
 
 /** Ids of sessions: what is safe in a URL, a file name and a log. */
@@ -29,6 +31,10 @@ export interface SessionRegistryParts {
   /** The settings in force. */
   config: () => Config;
   supervisor: Supervisor;
+  /** Throws `memory_pressure` when no new session can be taken. */
+  admit(): void;
+  /** Whether a stage has memory for another session. */
+  accepts(stage: StageProcess): boolean;
   /** Throws `avatar_not_found`. */
   checkAvatar(name: string): Promise<void>;
   /** Throws `voice_not_found`. */
@@ -46,14 +52,26 @@ interface RegistryEventMap {
 export class SessionRegistry extends EventEmitter<RegistryEventMap> {
   readonly #parts: SessionRegistryParts;
   readonly #sessions = new Map<string, Session>();
+  /** Sound that is kept until a stage has played it: about 2 s and one slice for each utterance. */
+  readonly #utterances: MemoryUser = {
+    name: 'utterances',
+    owner: 'sessions',
+    kind: 'queue',
+    figures: () => ({
+      bytes: this.list().reduce((sum, { retainedBytes }) => sum + retainedBytes, 0),
+      items: this.list().reduce((sum, { waiting, utterance }) => sum + waiting + (utterance ? 1 : 0), 0),
+      ...{ limitBytes: null, hits: 0, misses: 0, evictions: 0 },
+    }),
+  };
   #created = 0;
 
   constructor(parts: SessionRegistryParts) {
     super();
     this.#parts = parts;
+    memoryRegistry.register(this.#utterances);
   }
 
-  /** Throws `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `voice_not_found`. */
+  /** Throws `memory_pressure`, `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `voice_not_found`. */
   async create(request: SessionRequest): Promise<Session> {
     const { supervisor } = this.#parts;
     const config = this.#parts.config();
@@ -62,6 +80,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
       throw new DhError('bad_request', 'A session id has 1 to 64 letters, digits, "-" and "_".');
     }
     this.#checkFree(id);
+    this.#parts.admit();
     const preset = request.preset ?? config.preset;
     const profile = request.preset === undefined ? config.session : loadPreset(request.preset).session;
     const avatar = request.avatar ?? config.avatar;
@@ -72,7 +91,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     const bakedPath = this.#parts.bake(avatar, profile);
     bakedPath.catch(() => undefined); // the session tells of it
     const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
-    const stage = supervisor.assign();
+    const stage = supervisor.assign((stage) => this.#parts.accepts(stage));
     const session = new Session(
       { id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },
       stage,

@@ -98,6 +98,12 @@ export class Session extends EventEmitter<SessionEventMap> {
     return this.#waiting.length;
   }
 
+  /** Sound of all utterances that is kept for the stage, in bytes. */
+  get retainedBytes(): number {
+    const waiting = this.#waiting.reduce((sum, { retainedBytes }) => sum + retainedBytes, 0);
+    return waiting + (this.#playing?.utterance.retainedBytes ?? 0);
+  }
+
   /** Puts an utterance behind those that wait. Throws `queue_full`. */
   enqueue(utterance: Utterance): void {
     if (this.#closed) throw new DhError('session_not_found', `Session "${this.id}" has ended.`);

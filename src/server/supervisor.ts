@@ -54,9 +54,11 @@ export class Supervisor {
     for (const stage of this.stages) stage.configure(memory, config.stages.heartbeatTimeoutMs);
   }
 
-  /** The stage with the fewest sessions. Give it back with `unassign`. */
-  assign(): StageProcess {
-    const [stage] = [...this.stages].sort((a, b) => this.sessionsOf(a) - this.sessionsOf(b));
+  /** The stage with the fewest sessions, of those that accept work if any does. Give it back with `unassign`. */
+  assign(accepts: (stage: StageProcess) => boolean = () => true): StageProcess {
+    const accepting = this.stages.filter(accepts);
+    const candidates = accepting.length > 0 ? accepting : [...this.stages];
+    const [stage] = candidates.sort((a, b) => this.sessionsOf(a) - this.sessionsOf(b));
     if (!stage) throw new RangeError('a supervisor has at least one stage');
     this.#load.set(stage, this.sessionsOf(stage) + 1);
     return stage;

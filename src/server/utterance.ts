@@ -50,6 +50,11 @@ export class Utterance {
     return this.#acknowledged;
   }
 
+  /** Sound that is kept until a stage has played it, in bytes. */
+  get retainedBytes(): number {
+    return this.#retained.reduce((sum, { slice }) => sum + slice.pcm.byteLength, 0);
+  }
+
   /** Samples at 48 kHz up to `sample` were played: what came before is let go. */
   acknowledge(sample: number): void {
     if (sample <= this.#acknowledged) return;

@@ -7,6 +7,7 @@ import { configRoutes } from './config-routes.js';
 import type { ServerContext } from './context.js';
 import { errorHandler } from './errors.js';
 import { limitJson } from './json-body.js';
+import { memoryRoutes } from './memory-routes.js';
 import { metaRoutes } from './meta-routes.js';
 import { pageRoutes } from './page-routes.js';
 import { sessionRoutes } from './session-routes.js';
@@ -51,6 +52,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     authorize(token, authorization, request.url);
   });
   await app.register(sessionRoutes(context), { prefix: '/api/v1' });
+  await app.register(memoryRoutes(context), { prefix: '/api/v1' });
   await app.register(metaRoutes(context));
   await app.register(configRoutes(context), { prefix: '/api/v1' });
   await app.register(whepRoutes(context));

@@ -5,6 +5,7 @@ import type { Config } from '../../config/schema.js';
 import type { SpeechPiece } from '../../units.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
+import type { ServerMemory } from '../server-memory.js';
 import type { SessionRegistry } from '../session-registry.js';
 import type { ServerStats } from '../server-stats.js';
 
@@ -24,6 +25,7 @@ export interface ServerContext {
   events: ServerEvents;
   sessions: SessionRegistry;
   stats: ServerStats;
+  memory: ServerMemory;
   metrics: ServerMetrics;
   voices(): unknown[];
   avatars(): Promise<{ name: string; title: string }[]>;

@@ -10,7 +10,7 @@ type WithViewer = FastifyRequest<{ Params: { id: string; viewer: string } }>;
 const SDP_BODY_LIMIT_BYTES = 64 * 1024;
 
 /** WHEP: how a browser watches (draft-ietf-wish-whep). */
-export function whepRoutes({ sessions }: ServerContext) {
+export function whepRoutes({ sessions, memory }: ServerContext) {
   return async (app: FastifyInstance): Promise<void> => {
     app.removeAllContentTypeParsers();
     const text = { parseAs: 'string', bodyLimit: SDP_BODY_LIMIT_BYTES } as const;
@@ -25,6 +25,7 @@ export function whepRoutes({ sessions }: ServerContext) {
       if (typeof request.body !== 'string' || request.body.trim() === '') {
         throw new DhError('sdp_invalid', 'The offer is empty.');
       }
+      memory.admit('viewer', [session.stage]);
       const viewerId = randomUUID();
       const answer = await session.addViewer(viewerId, request.body);
       return reply
