@@ -1,6 +1,6 @@
 import { FRAME_MS, FRAME_RATE, type Clock, type Closable } from '../units.js';
 import { RateMeter } from './rate-meter.js';
-import { TimingRing, type TimingSummary } from './timing-ring.js';
+import { TimingRing, type TimingSummary } from '../timing-ring.js';
 
 /** Timers as Node has them; passed in so that tests move the time. */
 export interface Timers {

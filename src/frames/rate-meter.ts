@@ -1,5 +1,5 @@
 import type { Clock } from '../units.js';
-import { TimingRing } from './timing-ring.js';
+import { TimingRing } from '../timing-ring.js';
 
 const WINDOW_MS = 10_000;
 

@@ -18,6 +18,8 @@ import { memoryScope } from '../guard/memory-scope.js';
 import { MediaClient } from '../media/media-client.js';
 import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';
+import type { WorkFigures } from '../tasks/work-figures.js';
+import { WorkerPools } from '../tasks/worker-pools.js';
 import { SAMPLE_RATE, type Clock, type SpeechPiece } from '../units.js';
 import { applyConfig } from './apply-config.js';
 import { AudioSockets } from './audio-socket.js';
@@ -44,6 +46,9 @@ const SHUTDOWN_LIMIT = 3_000;
 /** The control process: everything but the frame loop and the viewers' connections. */
 export class Control {
   readonly #options: ControlOptions;
+  readonly #pools: WorkerPools;
+  readonly #drawing: WorkFigures;
+  readonly #decoding: WorkFigures;
   readonly #speech: SpeechService;
   readonly #media: MediaClient;
   readonly #uploads: UploadStore;
@@ -66,11 +71,13 @@ export class Control {
   private constructor(options: ControlOptions, contract: MemoryContract, supervisor: Supervisor, temp: string) {
     const { clock, log } = options;
     this.#options = options;
+    this.#pools = new WorkerPools({ clock });
     const config = this.#config;
     this.#contract = contract;
     this.#supervisor = supervisor;
     this.#temp = temp;
     this.#speech = new SpeechService({
+      pools: this.#pools,
       maxCharacters: () => this.#config.limits.maxTextChars,
       ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
     });
@@ -81,6 +88,14 @@ export class Control {
       cacheDir: options.cacheDir,
       avatarsDirs: avatarFolders(config),
       memoryLimitBytes: contract.division.bakeBytes,
+    });
+    this.#drawing = this.#pools.processWork('pictures', () => ({
+      processes: this.#bakes.pid === null ? 0 : 1,
+      waiting: 0,
+    }));
+    this.#decoding = this.#pools.processWork('decode', () => {
+      const { pid, waiting } = this.#media.stats();
+      return { processes: pid === null ? 0 : 1, waiting };
     });
     this.sessions = new SessionRegistry({
       config: () => this.#config,
@@ -101,6 +116,7 @@ export class Control {
         ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
       memory: () => this.#memory.summary(),
       memoryLimitBytes: () => this.contract.limitMb * 1e6,
+      pools: () => this.#pools.stats(),
       clock,
     });
     this.#memory = new ServerMemory({
@@ -111,7 +127,12 @@ export class Control {
       processes: () => this.#stats.processes(),
       ...{ events: this.#events, log, clock },
     });
-    this.#metrics = new ServerMetrics({ stats: this.#stats, supervisor, sessions: this.sessions, work: () => ({}) });
+    this.#metrics = new ServerMetrics({
+      stats: this.#stats,
+      supervisor,
+      sessions: this.sessions,
+      work: () => ({ pools: this.#pools.stats() }),
+    });
     for (const stage of supervisor.stages) {
       stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
       stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));
@@ -200,6 +221,7 @@ export class Control {
         Promise.all([
           this.#supervisor.close(SHUTDOWN_LIMIT / 3),
           this.#speech.close(),
+          this.#pools.close(SHUTDOWN_LIMIT / 10),
           this.#uploads.close(),
           this.#media.close(),
           this.#bakes.close(),
@@ -221,11 +243,13 @@ export class Control {
     const begin = clock();
     let told = begin;
     const path = await memoryScope('prepare avatar', () =>
-      this.#bakes.bake(avatar, { width, height }, (done, total) => {
-        if (clock() - told < 1000) return;
-        told = clock();
-        log.info({ avatar, done, total }, 'drawing the avatar (only once)');
-      }),
+      this.#drawing.track(() =>
+        this.#bakes.bake(avatar, { width, height }, (done, total) => {
+          if (clock() - told < 1000) return;
+          told = clock();
+          log.info({ avatar, done, total }, 'drawing the avatar (only once)');
+        }),
+      ),
     );
     log.debug({ avatar, width, height, ms: Math.round(clock() - begin) }, 'avatar ready');
     return path;
@@ -271,7 +295,8 @@ export class Control {
     const { maxUploadDurationS: maxDurationS } = this.#config.limits;
     let samples = 0;
     try {
-      for await (const pcm of this.#media.decode(upload.path, { maxDurationS, signal })) {
+      const source = this.#media.decode(upload.path, { maxDurationS, signal });
+      for await (const pcm of this.#decoding.trackEach(source, signal)) {
         samples += pcm.length;
         yield { pcm, sampleRateHz: SAMPLE_RATE, cues: null };
       }

@@ -1,4 +1,5 @@
 import pidusage from 'pidusage';
+import type { PoolFigures } from '../tasks/work-figures.js';
 import type { Clock } from '../units.js';
 import type { Session } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
@@ -19,6 +20,8 @@ export interface ServerStatsParts {
   /** What is known of the memory of all processes together. */
   memory: () => object;
   memoryLimitBytes: () => number;
+  /** Worker threads and processes by type of work. */
+  pools: () => PoolFigures[];
   clock: Clock;
 }
 
@@ -80,6 +83,7 @@ export class ServerStats {
         rssBytes: processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
         limitBytes: this.#parts.memoryLimitBytes(),
       },
+      pools: this.#parts.pools(),
       stages: this.#parts.supervisor.stages.map((stage) => ({
         index: stage.index,
         pid: stage.pid,

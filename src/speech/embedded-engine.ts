@@ -1,19 +1,19 @@
-import { Piscina } from 'piscina';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
+import { WorkerPools } from '../tasks/worker-pools.js';
 import type { SpeechPiece } from '../units.js';
 import { EMBEDDED_VOICES, NATIVE_NAMES } from './embedded-voices.js';
 import { newLoudness } from './loudness.js';
-import { Slots } from './slots.js';
 import type { SpeechRequest, VoiceEngine, VoiceInfo } from './voice.js';
 import type { VoiceJob, VoiceJobResult } from './voice-worker.js';
 
 export interface EmbeddedVoiceOptions {
   /**
-   * Most worker threads at a time, default 1: utterances take turns part by part (20–200 ms). A second thread costs about
-   * 50 MB and starts only when two utterances want to speak.
+   * The threads to work in, of the kind `voices`: they stay the caller's. Without it the engine has its own, one thread:
+   * utterances take turns part by part (20–200 ms). A second thread costs about 50 MB and starts only when two utterances
+   * want to speak.
    */
-  threads?: number;
+  pools?: WorkerPools;
   /**
    * Ids of the voices that `ready` loads, those of other engines are passed over; default: English. Another engine is
    * loaded (40 MB) by the first who needs it, who waits half a second longer.
@@ -32,28 +32,25 @@ export interface EmbeddedVoiceOptions {
 const WARM_UP_TEXT =
   'The quick brown fox jumps over the lazy dog, while seven wizards boxed with five big hens. Why should she choose those measures?';
 
+/** Which part is synthesised first when several wait. */
+const PRIORITY = { urgent: 1, ahead: 0, warmUp: -1 } as const;
+
 /** The voices that ship with the package: espeak-ng and Flite, in worker threads of this process. */
 export class EmbeddedVoiceEngine implements VoiceEngine {
   readonly voices: readonly VoiceInfo[] = EMBEDDED_VOICES;
-  readonly #pool: Piscina<VoiceJob, VoiceJobResult>;
-  readonly #slots: Slots;
+  readonly #pools: WorkerPools;
+  readonly #ownPools: WorkerPools | null;
+  readonly #file: string;
   readonly #timeLimitMs: number;
   readonly #warmVoices: readonly string[];
-  #closing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: EmbeddedVoiceOptions = {}) {
-    const threads = options.threads ?? 1;
     this.#timeLimitMs = options.timeLimitMs ?? 15_000;
     this.#warmVoices = (options.warmVoices ?? ['slt']).filter((id) => NATIVE_NAMES.has(id));
-    this.#slots = new Slots(threads);
-    this.#pool = new Piscina<VoiceJob, VoiceJobResult>({
-      filename: options.workerFile ?? entryPath(import.meta.url, './voice-worker.js'),
-      minThreads: 1,
-      maxThreads: threads,
-      idleTimeout: 30_000,
-      // Sound of a part is a few hundred KB; WebAssembly memory is outside of this limit.
-      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 },
-    });
+    this.#file = options.workerFile ?? entryPath(import.meta.url, './voice-worker.js');
+    this.#pools = options.pools ?? new WorkerPools();
+    this.#ownPools = options.pools ? null : this.#pools;
   }
 
   /** Starts the first thread and lets each voice speak, so that no listener waits for compilers and tables. */
@@ -62,41 +59,42 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
       await this.#run(
         { text: WARM_UP_TEXT, voice, language: 'en', pauseMs: 0, loudness: newLoudness() },
         new AbortController().signal,
+        PRIORITY.warmUp,
       );
     }
   }
 
   async *speak(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechPiece> {
-    const result = await this.#run(request, signal);
+    const result = await this.#run(request, signal, request.urgent ? PRIORITY.urgent : PRIORITY.ahead);
     // A voice that can read nothing of the text makes no sound.
     if (result !== undefined && result.piece.pcm.length > 0) yield result.piece;
   }
 
   async close(): Promise<void> {
-    this.#closing ??= this.#pool.destroy();
-    await this.#closing;
+    this.#closed = true;
+    await this.#ownPools?.close();
   }
 
   /** Runs one job; undefined when it was aborted before it began. A job that runs is short, and is not stopped. */
-  async #run(request: SpeechRequest, signal: AbortSignal): Promise<VoiceJobResult | undefined> {
+  async #run(request: SpeechRequest, signal: AbortSignal, priority: number): Promise<VoiceJobResult | undefined> {
     const native = NATIVE_NAMES.get(request.voice);
     if (native === undefined) throw new DhError('voice_not_found', `There is no voice "${request.voice}".`);
-    if (!(await this.#slots.acquire(signal))) return undefined;
-    // Aborting a running job kills its thread, which is right only for one that hangs.
-    const hung = new AbortController();
-    const timer = setTimeout(() => hung.abort(), this.#timeLimitMs);
+    const { text, pauseMs, loudness } = request;
+    const data: VoiceJob = { engine: native.engine, voice: native.name, text, pauseMs, loudness };
+    if (this.#closed) return undefined;
     try {
-      const { text, pauseMs, loudness } = request;
-      const job: VoiceJob = { engine: native.engine, voice: native.name, text, pauseMs, loudness };
-      const result = await this.#pool.run(job, { signal: hung.signal });
+      const result = await this.#pools.submit<VoiceJobResult>(
+        'voices',
+        { file: this.#file, data },
+        { priority, signal, stopRunning: false, timeLimitMs: this.#timeLimitMs },
+      );
       Object.assign(loudness, result.loudness);
       return result;
     } catch (error) {
-      const reason = hung.signal.aborted ? `took longer than ${this.#timeLimitMs} ms` : 'failed';
-      throw new DhError('speech_failed', `The voice ${request.voice} ${reason}.`, { cause: error });
-    } finally {
-      clearTimeout(timer);
-      this.#slots.release();
+      const { code, message } = DhError.from(error);
+      if (signal.aborted || this.#closed || code === 'shutting_down') return undefined;
+      if (code !== 'task_crashed') throw error;
+      throw new DhError('speech_failed', `The voice ${request.voice} failed. ${message}`, { cause: error });
     }
   }
 }

@@ -89,8 +89,9 @@ export class SpeechService implements Closable {
       if (engine === undefined) throw new DhError('voice_not_found', `There is no voice "${voice}".`);
       let heard = loudness.get(voice);
       if (heard === undefined) loudness.set(voice, (heard = newLoudness()));
+      const urgent = offsetMs === 0;
       let lengthMs = 0;
-      for await (const piece of engine.speak({ text, voice, language, pauseMs, loudness: heard }, signal)) {
+      for await (const piece of engine.speak({ text, voice, language, pauseMs, urgent, loudness: heard }, signal)) {
         for (const cue of piece.cues ?? []) {
           cue.startMs += offsetMs;
           cue.endMs += offsetMs;

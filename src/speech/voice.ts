@@ -44,6 +44,8 @@ export interface SpeechRequest {
   language: string;
   /** Silence to append, in milliseconds. */
   pauseMs: number;
+  /** Somebody waits in silence for it: it comes before what is prepared ahead. */
+  urgent?: boolean;
   /** Kept by the caller for one utterance and voice; the engine updates it. */
   loudness: LoudnessState;
 }

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { readAhead } from '../../src/speech/read-ahead.js';
-import { Slots } from '../../src/speech/slots.js';
 
 function source(count: number, log: string[]): AsyncIterable<number> {
   return (async function* () {
@@ -48,20 +47,4 @@ it('throws a failure when its turn comes', async () => {
   const reader = readAhead(failing, new AbortController().signal);
   expect((await reader.next()).value).toBe(1);
   await expect(reader.next()).rejects.toThrow('broken');
-});
-
-it('gives places in order and forgets who left', async () => {
-  const slots = new Slots(1);
-  const never = new AbortController();
-  const leaving = new AbortController();
-  expect(await slots.acquire(never.signal)).toBe(true);
-  const left = slots.acquire(leaving.signal);
-  const next = slots.acquire(never.signal);
-  leaving.abort();
-  expect(await left).toBe(false);
-  slots.release();
-  expect(await next).toBe(true);
-  slots.release();
-  expect(await slots.acquire(never.signal)).toBe(true);
-  expect(await slots.acquire(AbortSignal.abort())).toBe(false);
 });

@@ -1,17 +1,6 @@
 import type { Registry } from 'prom-client';
+import type { PoolFigures } from '../../tasks/work-figures.js';
 import { FollowingCounter, FreshGauge } from './families.js';
-
-/** One pool of worker threads at one moment. */
-export interface PoolFigures {
-  pool: string;
-  threads: number;
-  running: number;
-  waiting: number;
-  completed: number;
-  failed: number;
-  meanMs: number;
-  p95Ms: number;
-}
 
 /** What the server does besides its sessions: alerts, calls of webhooks, worker threads. */
 export interface WorkFigures {
@@ -19,7 +8,10 @@ export interface WorkFigures {
   /** Since the start, by name of the alert. */
   alertsRaised: ReadonlyMap<string, number>;
   webhooks: { delivered: number; failed: number };
-  pools: readonly PoolFigures[];
+  pools: readonly Pick<
+    PoolFigures,
+    'pool' | 'threads' | 'running' | 'waiting' | 'completed' | 'failed' | 'meanMs' | 'p95Ms'
+  >[];
 }
 
 export class WorkMetrics {

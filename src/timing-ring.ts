@@ -23,6 +23,12 @@ export class TimingRing {
     this.#count = Math.min(this.#count + 1, this.#values.length);
   }
 
+  /** The value below which a share `q` (0…1) of the kept ones lies; 0 when nothing was measured. Sorts a copy. */
+  quantile(q: number): number {
+    const sorted = this.#values.slice(0, this.#count).sort();
+    return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
+  }
+
   /** How many of the kept values are greater than `limit`. */
   countAbove(limit: number): number {
     let count = 0;
