@@ -48,6 +48,7 @@ export class BakeService implements Closable {
   #child: ChildProcess | null = null;
   #idle: NodeJS.Timeout | null = null;
   #nextId = 1;
+  #failures = 0;
   #closed = false;
 
   constructor(options: BakeServiceOptions) {
@@ -115,6 +116,7 @@ export class BakeService implements Closable {
     const gone = () => {
       if (this.#child !== child) return;
       this.#child = null;
+      this.#failures += 1;
       this.#fail(new DhError('internal', 'The process that draws avatars ended unexpectedly.'));
     };
     child.on('error', gone);
@@ -132,6 +134,11 @@ export class BakeService implements Closable {
     return this.#child?.pid ?? null;
   }
 
+  /** How often the child process died or had to be ended. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   async #checkMemory(child: ChildProcess, limitBytes: number): Promise<void> {
     if (child.pid === undefined || this.#child !== child) return;
     const rssBytes = await pidusage(child.pid).then(
@@ -144,6 +151,7 @@ export class BakeService implements Closable {
       hint: 'Raise memory.maxMemoryMb, or draw it ahead of time: dh-live avatar draw.',
     });
     this.#child = null;
+    this.#failures += 1;
     child.kill('SIGKILL');
     this.#fail(error);
   }

@@ -40,6 +40,8 @@ export interface MediaStats {
   waiting: number;
   /** How many processes were started so far. */
   starts: number;
+  /** How often the process died or had to be ended while it worked. */
+  failures: number;
 }
 
 const DEFAULT_TIMEOUT = 30_000;
@@ -77,6 +79,7 @@ export class MediaClient implements Closable {
   #lastCall: Promise<unknown> = Promise.resolve();
   #nextId = 1;
   #starts = 0;
+  #failures = 0;
   #closed = false;
 
   constructor(options: MediaClientOptions = {}) {
@@ -98,6 +101,7 @@ export class MediaClient implements Closable {
       jobs: this.#slots.inside,
       waiting: this.#slots.waiting,
       starts: this.#starts,
+      failures: this.#failures,
     };
   }
 
@@ -190,9 +194,11 @@ export class MediaClient implements Closable {
       for (let attempt = 1; ; attempt++) {
         job.signal?.throwIfAborted();
         this.#checkOpen();
+        const child = this.#liveChild();
         try {
-          return await run(this.#liveChild());
+          return await run(child);
         } catch (error) {
+          if (!child.alive && !this.#closed) this.#failures += 1;
           this.#checkOpen();
           if (!(error instanceof ChildLost)) throw error;
           if (attempt === 2) throw new DhError('media_unavailable', error.message, { cause: error });

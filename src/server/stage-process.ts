@@ -10,7 +10,7 @@ import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
 import { HEAP_FLAGS, MALLOC_ENV } from './malloc-env.js';
-import { readThreadTimes, ThreadWatch } from './thread-watch.js';
+import { readThreadTimes, ThreadWatch, type ThreadTimes } from './thread-watch.js';
 
 export interface StageProcessOptions {
   /** Number of the stage, from 0: only for names in logs. */
@@ -58,6 +58,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #restarts = 0;
   #killReason: string | null = null;
   readonly #threads = new ThreadWatch();
+  #threadTimes: ThreadTimes | null = null;
   #watch: NodeJS.Timeout | null = null;
   #threadWatch: NodeJS.Timeout | null = null;
   #restart: NodeJS.Timeout | null = null;
@@ -76,6 +77,11 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
 
   get pid(): number | null {
     return this.#child?.pid ?? null;
+  }
+
+  /** CPU times of its threads when they were last looked at, once a second; null without /proc. */
+  get threadTimes(): ThreadTimes | null {
+    return this.#threadTimes;
   }
 
   get restarts(): number {
@@ -171,7 +177,9 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
 
   async #checkThreads(child: ChildProcess): Promise<void> {
     const times = child.pid === undefined ? null : await readThreadTimes(child.pid);
-    if (!times || this.#child !== child || this.#killReason !== null) return;
+    if (this.#child !== child) return;
+    this.#threadTimes = times;
+    if (!times || this.#killReason !== null) return;
     const thread = this.#threads.add(times, this.#options.clock());
     if (thread !== null) this.#kill(`thread ${thread} spins`);
   }
