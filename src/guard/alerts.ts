@@ -26,7 +26,7 @@ export interface AlertRule {
   /** How long the value must be bad before the alert is raised, and good again before it is cleared, in ms. */
   raiseAfterMs: number;
   clearAfterMs: number;
-  message(subject: string, value: number, limit: number): string;
+  message: (subject: string, value: number, limit: number) => string;
   advice: string;
 }
 

@@ -28,6 +28,7 @@ import type { ServerContext } from './http/context.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { ServerEvents } from './server-events.js';
 import { ServerMemory } from './server-memory.js';
+import { ServerMonitor } from './server-monitor.js';
 import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
@@ -57,6 +58,7 @@ export class Control {
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
   readonly #memory: ServerMemory;
+  readonly #monitor: ServerMonitor;
   readonly #metrics: ServerMetrics;
   readonly #events = new ServerEvents();
   readonly #temp: string;
@@ -127,6 +129,20 @@ export class Control {
       processes: () => this.#stats.processes(),
       ...{ events: this.#events, log, clock },
     });
+    this.#monitor = new ServerMonitor({
+      config: () => this.#config,
+      stats: this.#stats,
+      sessions: this.sessions,
+      stages: supervisor.stages,
+      limitBytes: () => this.contract.limitMb * 1e6,
+      limits: () => ({ media: this.contract.division.mediaBytes, bake: this.contract.division.bakeBytes }),
+      controlGuard: () => this.#memory.own(),
+      helperFailures: () => ({ media: this.#media.stats().failures, bake: this.#bakes.failures }),
+      folders: [options.cacheDir, temp],
+      events: this.#events,
+      log,
+      clock,
+    });
     this.#metrics = new ServerMetrics({
       stats: this.#stats,
       supervisor,
@@ -182,6 +198,7 @@ export class Control {
     await this.sessions.create({ id: 'main' });
     this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
     this.#restartStatsLine();
+    this.#monitor.start();
     this.#unapply = applyConfig(this.#options.config, {
       log,
       events: this.#events,
@@ -225,6 +242,7 @@ export class Control {
           this.#uploads.close(),
           this.#media.close(),
           this.#bakes.close(),
+          this.#monitor.close(),
           this.#app?.close(),
           cleanups.runAll(),
         ]),
@@ -272,6 +290,7 @@ export class Control {
       sessions: this.sessions,
       stats: this.#stats,
       memory: this.#memory,
+      monitor: this.#monitor,
       metrics: this.#metrics,
       voices: () => this.#speech.voices(),
       avatars: () => this.#catalogue.list(),

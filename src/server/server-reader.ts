@@ -2,6 +2,7 @@ import { LoopDelay } from '../guard/loop-delay.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import type { GuardState } from '../guard/guard-state.js';
 import type { ProcessReading, ServerReading, SessionReading } from '../guard/readings.js';
+import type { StageSessionStats } from '../stage/protocol.js';
 import type { Clock, Closable } from '../units.js';
 import { countHandles, diskFreeBytes, MachineCpu } from './machine-figures.js';
 import type { ProcessFigures, ServerStats } from './server-stats.js';
@@ -14,12 +15,12 @@ export interface ServerReaderParts {
   stats: Pick<ServerStats, 'processes'>;
   sessions: Pick<SessionRegistry, 'list'>;
   stages: readonly StageProcess[];
-  limitBytes: number;
+  limitBytes: () => number;
   /** Memory of control as its watchdog sees it; null while there is none. */
   controlGuard: () => GuardState | null;
   helperFailures: () => { media: number; bake: number };
   /** Limits of processes that have no watchdog, by name. */
-  limits: Readonly<Record<string, number>>;
+  limits: () => Readonly<Record<string, number>>;
   /** Folders whose disks must not fill up. */
   folders: readonly string[];
   clock: Clock;
@@ -57,22 +58,9 @@ export class ServerReader implements Closable {
     const processes = await Promise.all(figures.map((process) => this.#process(process, now)));
     return {
       atMs: wallClock(),
-      limitBytes,
+      limitBytes: limitBytes(),
       processes,
-      sessions: sessions.list().flatMap(({ id, stats: seen }): SessionReading[] =>
-        seen === null
-          ? []
-          : [
-              {
-                id,
-                fps: seen.fps,
-                targetFps: seen.targetFps,
-                processingMsP99: seen.processingMs.p99,
-                queueChunks: seen.queue.length,
-                viewers: seen.viewers.length,
-              },
-            ],
-      ),
+      sessions: sessions.list().map(({ id, stats: seen }) => sessionReading(id, seen)),
       stages: stages.map(({ index, restarts }) => ({ index, restarts, lastReason: this.#reasons.get(index) ?? null })),
       machineCpuPercent: this.#cpu.next(),
       networkBytesPerS: this.#network(now),
@@ -106,7 +94,7 @@ export class ServerReader implements Closable {
       eventLoopDelayMsP99: own ? this.#delay.read().p99 : (beat?.eventLoopDelayMs.p99 ?? null),
       accountedBytes: guard?.accountedBytes ?? (own ? memoryRegistry.accountedBytes() : null),
       unaccountedBytes: guard?.unaccountedBytes ?? null,
-      limitBytes: guard?.limitBytes ?? this.#parts.limits[name] ?? null,
+      limitBytes: guard?.limitBytes ?? this.#parts.limits()[name] ?? null,
       threads,
       busiestThreadPercent: busiestPercent,
       handles: handles ?? (own ? process.getActiveResourcesInfo().length : null),
@@ -138,6 +126,18 @@ export class ServerReader implements Closable {
     this.#sentAt = now;
     return last === null || now <= last ? null : (1000 * grown) / (now - last);
   }
+}
+
+/** A session whose stage is away, or has not told of it yet, shows nothing to nobody. */
+function sessionReading(id: string, seen: StageSessionStats | null): SessionReading {
+  return {
+    id,
+    fps: seen?.fps ?? 0,
+    targetFps: seen?.targetFps ?? 0,
+    processingMsP99: seen?.processingMs.p99 ?? 0,
+    queueChunks: seen?.queue.length ?? 0,
+    viewers: seen?.viewers.length ?? 0,
+  };
 }
 
 /** Of a stage they were just read, by the watch for threads that spin. */

@@ -7,6 +7,7 @@ import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
 import type { ServerMemory } from '../server-memory.js';
 import type { SessionRegistry } from '../session-registry.js';
+import type { ServerMonitor } from '../server-monitor.js';
 import type { ServerStats } from '../server-stats.js';
 
 /** A text that a voice can speak. */
@@ -26,6 +27,7 @@ export interface ServerContext {
   sessions: SessionRegistry;
   stats: ServerStats;
   memory: ServerMemory;
+  monitor: ServerMonitor;
   metrics: ServerMetrics;
   voices(): unknown[];
   avatars(): Promise<{ name: string; title: string }[]>;
