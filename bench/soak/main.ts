@@ -1,0 +1,154 @@
+/**
+ * `npm run soak -- --for 30m`: the server as it ships, under everything that clients do, for as long as one likes. Ends
+ * with the slope of the memory's floor and its 95 % interval for each process, what was counted before and after, the
+ * errors, and a verdict; exit code 0 only when memory is steady, nothing countable grew and nothing went wrong.
+ *
+ * `--warm 3m` how long it runs before memory counts (a fifth of the time), `--seed 7` for the same things in the same
+ * order, `--actors 3` at a time, `--chromium` one of the viewers is a browser, `--plant leak|cache` with `--in
+ * stage|control` and `--rate 20` plants a leak of so many MB a minute, which must be found. `--json`.
+ */
+import { parseArgs } from 'node:util';
+import { packagePath } from '../../src/entry.js';
+import { clockText, parseDuration } from '../../src/monitor/duration.js';
+import { startServer, type TestServer } from '../../test/support/server.js';
+import { launchBrowser, openPage } from '../../test/support/viewer-probe.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../../src/server/malloc-env.js';
+import { load1m, sleep } from '../lib/machine.js';
+import { familyOf, memoryOf } from '../lib/process-memory.js';
+import { SeededRandom } from '../lib/random.js';
+import { countLeast } from './counts.js';
+import { SoakLoad } from './load.js';
+import { Floors, judge, mbPerHour, type Counts, type Verdict } from './verdict.js';
+
+const { values: options } = parseArgs({
+  options: {
+    for: { type: 'string', default: '30m' },
+    warm: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    actors: { type: 'string', default: '3' },
+    chromium: { type: 'boolean', default: false },
+    plant: { type: 'string' },
+    in: { type: 'string', default: 'stage' },
+    rate: { type: 'string', default: '20' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const SAMPLE_MS = 1000;
+const QUIET_MS = 10_000;
+/** A connection that is kept alive goes after 72 s. */
+const SETTLE_MS = 90_000;
+
+const lengthMs = duration('for', options.for);
+const warmMs = options.warm === undefined ? lengthMs / 5 : duration('warm', options.warm);
+/** 24 blocks in what counts; not shorter than the time between two collections is likely to be. */
+const blockMs = Math.max(10_000, (lengthMs - warmMs) / 24);
+if (options.plant !== undefined && !['leak', 'cache'].includes(options.plant)) usage('--plant is leak or cache');
+if (!['stage', 'control'].includes(options.in)) usage('--in is stage or control');
+if (!(Number(options.rate) > 0)) usage('--rate is a number of MB a minute');
+
+const server = await startServer({
+  nodeArgs: HEAP_FLAGS,
+  env: { DH_LIVE_LOG_LEVEL: 'info', DH_LIVE_STATS_INTERVAL_S: '0', ...MALLOC_ENV, ...planted() },
+});
+let verdict: Verdict;
+try {
+  verdict = await soak(server);
+} finally {
+  await server.stop();
+}
+if (options.json) console.log(JSON.stringify(verdict));
+// Threads of the viewers' library must not keep it.
+process.exit(verdict.verdict === 'steady' ? 0 : 1);
+
+async function soak(server: TestServer): Promise<Verdict> {
+  const loadAtStart = load1m();
+  const floors = new Floors(blockMs);
+  const load = new SoakLoad(server, new SeededRandom(Number(options.seed)));
+  const browser = options.chromium ? await launchBrowser() : null;
+  try {
+    if (browser) await openPage(browser, `${server.url}/`);
+    say(
+      `${options.for}, of which ${clockText(warmMs)} to warm up; seed ${options.seed}, load ${loadAtStart.toFixed(1)}`,
+    );
+    await work(load, warmMs, () => undefined);
+    await load.settle();
+    const before = await countLeast(server, QUIET_MS);
+    const begin = performance.now();
+    await work(load, lengthMs - warmMs, (processes) => floors.add(performance.now() - begin, processes));
+    await load.settle();
+    const after = await countLeast(server, SETTLE_MS, before);
+    const found = judge(floors.slopes(), before, after, [...load.errors, ...serverErrors(server)]);
+    print(found, before, after, load.done);
+    say(`load ${load1m().toFixed(1)} at the end`);
+    return found;
+  } finally {
+    await browser?.close();
+  }
+}
+
+/** The actors do their things for `ms` while memory is read once a second and collected once a block. */
+async function work(
+  load: SoakLoad,
+  ms: number,
+  take: (processes: { name: string; rssBytes: number }[]) => void,
+): Promise<void> {
+  const end = performance.now() + ms;
+  const over = (): boolean => performance.now() >= end;
+  const actors = Array.from({ length: Number(options.actors) }, () => load.run(over));
+  let collectAt = performance.now() + blockMs;
+  let toldAt = performance.now();
+  while (!over()) {
+    if (performance.now() >= collectAt) {
+      collectAt += blockMs;
+      await server.post('/api/v1/memory/trim', { level: 'soft' });
+    }
+    const processes = memoryOf(familyOf(server.pid));
+    take(processes);
+    if (performance.now() - toldAt >= 60_000) {
+      toldAt = performance.now();
+      const each = processes.map(({ name, rssBytes }) => `${name} ${Math.round(rssBytes / 1e6)}`).join(', ');
+      say(`${clockText(end - performance.now())} to go, MB: ${each}; errors ${load.errors.length}`);
+    }
+    await sleep(SAMPLE_MS);
+  }
+  await Promise.all(actors);
+}
+
+/** What the log and the stages say went wrong. */
+function serverErrors(server: TestServer): string[] {
+  return server.log.flatMap((line) => {
+    const bad = Number(line['level']) >= 50 || line['msg'] === 'stage replaced';
+    return bad ? [`log: ${JSON.stringify(line).slice(0, 300)}`] : [];
+  });
+}
+
+function print(found: Verdict, before: Counts, after: Counts, done: Record<string, number>): void {
+  say(`done: ${Object.entries(done).map(([name, count]) => `${name} ${count}`).join(', ')}`); // prettier-ignore
+  for (const [name, slope] of Object.entries(found.slopes)) {
+    console.log(`  ${name.padEnd(10)} ${slope === null ? 'too short' : `${mbPerHour(slope)}, ${slope.blocks} floors`}`);
+  }
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    console.log(`  ${name.padEnd(26)} ${before[name] ?? 0} → ${after[name] ?? 0}`);
+  }
+  for (const error of found.errors.slice(0, 20)) console.log(`  error: ${error}`);
+  console.log(`${found.verdict}: ${found.message}`);
+}
+
+function planted(): Record<string, string> {
+  if (options.plant === undefined) return {};
+  const nodeOptions = [process.env['NODE_OPTIONS'] ?? '', `--import ${packagePath('bench/lib/plant.mjs')}`];
+  return { NODE_OPTIONS: nodeOptions.join(' ').trim(), PLANT: options.plant, PLANT_PROCESS: options.in, PLANT_MB_PER_MIN: options.rate }; // prettier-ignore
+}
+
+function duration(name: string, text: string): number {
+  return parseDuration(text) ?? usage(`--${name} is a time such as 90s, 30m or 2h, not "${text}"`);
+}
+
+function usage(message: string): never {
+  console.error(`soak: ${message}`);
+  process.exit(2);
+}
+
+function say(text: string): void {
+  console.log(text);
+}
