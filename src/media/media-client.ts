@@ -13,7 +13,7 @@ export interface MediaClientOptions {
   maxWaiting?: number;
   /** Resident memory at which the process is killed. Default 250. */
   memoryLimitMb?: number;
-  /** How long the process stays when there is nothing to do. Default 60 s. */
+  /** How long the process stays when there is nothing to do. Default 20 s. */
   idleMs?: number;
   clock?: Clock;
 }
@@ -85,7 +85,7 @@ export class MediaClient implements Closable {
   constructor(options: MediaClientOptions = {}) {
     this.#slots = new JobSlots(options.maxJobs ?? 16, options.maxWaiting ?? 16);
     this.#memoryLimitBytes = (options.memoryLimitMb ?? 250) * 1e6;
-    this.#idleMs = options.idleMs ?? 60_000;
+    this.#idleMs = options.idleMs ?? 20_000;
     this.#clock = options.clock ?? (() => performance.now());
   }
 

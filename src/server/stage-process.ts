@@ -101,7 +101,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
       serialization: 'advanced',
       env: { ...MALLOC_ENV, ...process.env },
-      execArgv: ['--enable-source-maps', '--expose-gc', ...HEAP_FLAGS],
+      execArgv: ['--enable-source-maps', ...HEAP_FLAGS],
     });
     this.#child = child;
     child.once('exit', (code, signal) => this.#gone(child, this.#killReason ?? `exit ${signal ?? code ?? 'unknown'}`));
