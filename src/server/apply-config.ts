@@ -9,6 +9,8 @@ export interface ConfigReceivers {
   log: Logger;
   events: ServerEvents;
   configureStages(config: Config): void;
+  /** Changes the sessions that run. */
+  configureSessions(config: Config, changed: readonly string[]): void;
   restartStatsLine(): void;
 }
 
@@ -22,6 +24,9 @@ export function applyConfig(live: LiveConfig, to: ConfigReceivers): () => void {
       changed.some((path) => paths.some((prefix) => path === prefix || path.startsWith(`${prefix}.`)));
     if (touches('logLevel')) to.log.level = config.logLevel;
     if (touches('memory', 'stages', 'session.width', 'session.height')) to.configureStages(config);
+    if (touches('session', 'preset', 'limits.maxViewersPerSession', 'limits.maxPendingUtterances')) {
+      to.configureSessions(config, changed);
+    }
     if (touches('statsIntervalS')) to.restartStatsLine();
     to.log.info({ cause, changed }, 'settings changed');
     if (needsRestart.length > 0) to.log.warn({ cause, needsRestart }, 'settings that count after a restart');

@@ -209,6 +209,10 @@ export class Control {
         this.#memory.configure(config.memory, limitMb * 1e6, division.controlBytes);
         log.info(contractLine(this.#contract), 'memory contract');
       },
+      configureSessions: (config, changed) =>
+        void this.sessions.configure(config, changed, (id, error) =>
+          log.warn({ session: id, err: error }, 'session cannot take the new settings'),
+        ),
       restartStatsLine: () => this.#restartStatsLine(),
     });
     this.#options.config.follow();

@@ -93,7 +93,10 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
     const stage = supervisor.assign((stage) => this.#parts.accepts(stage));
     const session = new Session(
-      { id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },
+      {
+        ...{ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },
+        followsServer: request.preset === undefined,
+      },
       stage,
     );
     this.#sessions.set(id, session);
@@ -118,15 +121,40 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
       const base = change.preset === undefined ? now.profile : loadPreset(change.preset).session;
       const profile = change.session === undefined ? base : mergeProfile(base, change.session);
       if (avatar !== now.avatar) await this.#parts.checkAvatar(avatar);
-      const redrawn =
-        avatar !== now.avatar || profile.width !== now.profile.width || profile.height !== now.profile.height;
+      const redrawn = avatar !== now.avatar || sizeDiffers(profile, now.profile);
       return {
         ...{ avatar, preset, profile },
+        followsServer: now.followsServer && change.preset === undefined,
         ...(change.maxViewers === undefined ? {} : { maxViewers: change.maxViewers }),
         ...(redrawn ? { bakedPath: this.#parts.bake(avatar, profile) } : {}),
       };
     });
     return { session, idr };
+  }
+
+  /**
+   * Changes all sessions as a change of the configuration asks for: limits of every one; the profile's changed fields of
+   * those that asked for no preset, so that what was set for one of them alone stays. One that cannot be changed stays as
+   * it was and is told to `onFailed`.
+   */
+  async configure(config: Config, changed: readonly string[], onFailed: (id: string, error: unknown) => void) {
+    const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
+    const fields = Object.entries(config.session).filter(([name]) => changed.includes(`session.${name}`));
+    const profileOf = (now: SessionProfile): SessionProfile => ({ ...now, ...Object.fromEntries(fields) });
+    const change = (session: Session): Promise<unknown> =>
+      session.update((now) => {
+        const limits = { maxViewers, maxPendingUtterances };
+        if (!now.followsServer) return limits;
+        const profile = profileOf(now.profile);
+        const redrawn = sizeDiffers(profile, now.profile);
+        return {
+          ...{ ...limits, profile, preset: config.preset },
+          ...(redrawn ? { bakedPath: this.#parts.bake(now.avatar, profile) } : {}),
+        };
+      });
+    await Promise.all(
+      this.list().map((session) => change(session).catch((error: unknown) => onFailed(session.id, error))),
+    );
   }
 
   /** Throws `session_not_found`. */
@@ -163,6 +191,10 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     while (this.#sessions.has(id));
     return id;
   }
+}
+
+function sizeDiffers(a: SessionProfile, b: SessionProfile): boolean {
+  return a.width !== b.width || a.height !== b.height;
 }
 
 /** A profile with some fields replaced. Throws `bad_request` that names the field. */

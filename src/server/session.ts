@@ -14,12 +14,14 @@ export interface SessionOptions {
   profile: SessionProfile;
   maxViewers: number;
   maxPendingUtterances: number;
+  /** Its profile was not asked for: it changes when that of the server does. */
+  followsServer: boolean;
   /** Path of the avatar, drawn for the profile's size; rejects when it cannot be drawn. */
   bakedPath: Promise<string>;
 }
 
 /** What of a running session can change. A `bakedPath` is given with another avatar or size. */
-export type SessionUpdate = Partial<Pick<SessionOptions, 'avatar' | 'preset' | 'profile' | 'maxViewers' | 'bakedPath'>>;
+export type SessionUpdate = Partial<Omit<SessionOptions, 'id' | 'voice'>>;
 
 export type SessionState = 'starting' | 'idle' | 'speaking' | 'down';
 

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startServer, until, type Json, type TestServer } from '../support/server.js';
+import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
 
 let folder: string;
 let file: string;
@@ -113,6 +113,39 @@ describe('settings of a running server', () => {
     expect((await config()).config.memory.maxMemoryMb).toBe(1500);
     await patch({ memory: { maxMemoryMb: null } });
   });
+
+  it('change the sessions that run, but for what was asked for of one alone', async () => {
+    await server.post('/api/v1/sessions', { id: 'own', preset: 'low' });
+    const session = (id: string): Promise<Json> => server.get(`/api/v1/sessions/${id}`);
+    await until(async () => (await server.get('/readyz')).ready);
+    const { frames: before, stage } = await session('main');
+    const body = { session: { maxQueueSize: 7, bitrateKbps: 700 }, limits: { maxViewersPerSession: 3 } };
+    expect((await patch(body)).changed).toHaveLength(3);
+    await until(async () => (await session('main')).queue.capacity === 7);
+    expect((await session('own')).queue.capacity).toBe(2);
+    // the picture's clock goes on: it was not opened anew
+    expect((await session('main')).frames).toBeGreaterThanOrEqual(before);
+
+    // another size, while it speaks
+    const events = await EventLog.open(server);
+    await server.post('/api/v1/sessions/main/say', { text: 'This is said while the picture changes its size.' });
+    await events.next('utterance.started');
+    expect(await patch({ session: { width: 320, height: 180 } })).toMatchObject({
+      changed: ['session.height', 'session.width'],
+    });
+    await until(async () => (await session('main')).width === 320, 60_000);
+    await events.next('utterance.ended');
+    expect(events.events.some(({ name, data }) => name === 'state' && data.state === 'down')).toBe(false);
+    events.close();
+    expect(await session('own')).toMatchObject({ width: 640, preset: 'low' });
+    expect((await server.get('/api/v1/stats')).stages[stage].restarts).toBe(0);
+
+    // and back to what the preset says
+    const nulls = { maxQueueSize: null, bitrateKbps: null, width: null, height: null };
+    await patch({ session: nulls, limits: { maxViewersPerSession: null } });
+    await until(async () => (await session('main')).width === 640, 60_000);
+    await fetch(`${server.url}/api/v1/sessions/own`, { method: 'DELETE' });
+  }, 150_000);
 
   it('take a new access token at once, and show none', async () => {
     expect(await patch({ server: { token: 'open sesame' } })).toMatchObject({ changed: ['server.token'] });
