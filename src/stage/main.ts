@@ -1,11 +1,13 @@
 import { LoopDelay } from '../guard/loop-delay.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { MemoryWatchdog } from '../guard/memory-watchdog.js';
+import { youngGeneration } from '../guard/young-generation.js';
 import { endWithParent } from '../rpc/end-with-parent.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';
 import { Stage } from './stage.js';
+import { warmUpLibraries } from './warm-up.js';
 
 /** Entry of the stage process. It lives as long as control does: without the channel it ends. */
 
@@ -70,6 +72,8 @@ const stage: Stage = new Stage(
     },
   },
 );
+memoryRegistry.register(youngGeneration);
+warmUpLibraries();
 const events = openRpc<StageEvents, StageApi>(process as MessagePort, stage.api);
 const heart = setInterval(() => void events.heartbeat.asEvent(stage.heartbeat()), HEARTBEAT_INTERVAL);
 watchdog.markBase();

@@ -106,6 +106,33 @@ describe('VideoEncoder', () => {
     expect(kbps(250)).toBeGreaterThan(1000);
   });
 
+  test('warms up for nobody: the first real picture is a whole keyframe, and closing meanwhile is safe', async () => {
+    const pool = new FramePool({ width: 320, height: 180, size: 1 });
+    const frame = pool.acquire()!;
+    frame.y.forEach((_, i) => (frame.y[i] = 16 + ((i * 7919) % 200)));
+    const sizes: number[] = [];
+    for (const warm of [false, true]) {
+      const encoder = new VideoEncoder({ width: 320, height: 180, bitrateKbps: 900 });
+      const warming = warm ? encoder.warmUp(frame) : Promise.resolve();
+      if (warm) expect(() => encoder.encode(frame, 100)).toThrow(RangeError);
+      await warming;
+      const unit = encoder.encode(frame, 100, warm);
+      expect(unit.keyFrame).toBe(true);
+      sizes.push(unit.data.length);
+      expect(encoder.encode(frame, 101).keyFrame).toBe(false);
+      encoder.close();
+    }
+    // The rate buffer is full again: the keyframe is as good as that of a fresh encoder.
+    expect(sizes[1]! / sizes[0]!).toBeGreaterThan(0.7);
+    const closed = new VideoEncoder({ width: 320, height: 180, bitrateKbps: 900 });
+    const warming = closed.warmUp(frame);
+    closed.close();
+    await warming;
+    expect(closed.bytes).toBe(0);
+    pool.release(frame);
+    pool.close();
+  });
+
   test('offline: high profile and regular key frames', () => {
     const { encoder, frame } = setup({ mode: 'offline' });
     const keys: number[] = [];

@@ -93,3 +93,21 @@ test('shape buffers: the three most recently used stay', () => {
   expect(buffers.stats()).toMatchObject({ shapes: 0, bytes: 0 });
   buffers.close();
 });
+
+test('changes its number of frames, also while one is out', () => {
+  const pool = new FramePool({ width: 64, height: 32, size: 2 });
+  const each = pool.stats().bytes / 2;
+  const out = [take(pool), take(pool)];
+  pool.resize(4);
+  expect(pool.stats()).toMatchObject({ size: 4, free: 2, outstanding: 2, bytes: 4 * each });
+  pool.resize(1);
+  expect(pool.stats()).toMatchObject({ size: 1, free: 0, outstanding: 2 });
+  expect(pool.acquire()).toBeNull();
+  for (const frame of out) pool.release(frame);
+  expect(pool.stats()).toMatchObject({ size: 1, free: 1, outstanding: 0, bytes: each });
+  expect(() => pool.resize(0)).toThrow(RangeError);
+  pool.release(take(pool));
+  pool.close();
+  pool.resize(3);
+  expect(pool.stats().bytes).toBe(0);
+});
