@@ -59,7 +59,7 @@ beforeEach(() => {
     {
       guardState: () => ({
         ...{ level: 'normal', step: null, rssBytes: 0, limitBytes: 0, peakBytes: 0, baseBytes: 0 },
-        ...{ accountedBytes: 0, unaccountedBytes: 0, collections: 0, entries: [] },
+        ...{ accountedBytes: 0, unaccountedBytes: 0, collections: 0, entries: [], scopes: [] },
       }),
       configureMemory: () => undefined,
       trim: (level) => memoryRegistry.trim(level),
