@@ -97,11 +97,16 @@ describe('watching the server in the studio', () => {
     for (const id of ['chart-memory', 'chart-cpu', 'chart-queue', 'chart-viewers', 'chart'])
       await holds(page, points(id));
     const legend = page.locator('#chart-memory .u-legend');
-    for (const name of ['base', 'avatar presenter', 'session main', 'pictures', 'in no register', 'limit']) {
+    for (const name of ['base', 'avatar presenter', 'session main', 'pictures', 'in no register']) {
       await legend.getByText(name, { exact: true }).waitFor();
     }
+    // Far above what is used, the limit is in the title; near, it is a line.
+    await page.getByRole('heading', { name: 'Memory by owner (limit 4.0 GB)' }).waitFor();
+    await page.getByLabel('Memory limit').fill('500');
+    await legend.getByText('limit', { exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'Memory by owner', exact: true }).waitFor();
     const image = page.getByRole('img', {
-      name: 'Memory: 283 MB of 4.0 GB are in use, 73 MB of it are in no register',
+      name: 'Memory: 283 MB of 500 MB are in use, 73 MB of it are in no register',
     });
     await image.waitFor();
     // Something is drawn in the colours of the areas, not only axes.
@@ -113,7 +118,7 @@ describe('watching the server in the studio', () => {
       return seen.size;
     })()`);
     expect(coloured).toBeGreaterThan(4);
-    await page.getByText('283 MB of 4.0 GB (7 %) · base 150 MB · registered 60 MB · in no register 73 MB').waitFor();
+    await page.getByText('283 MB of 500 MB (57 %) · base 150 MB · registered 60 MB · in no register 73 MB').waitFor();
     expect(pages.api.calls.filter((call) => call.includes('/history'))).toEqual(['GET /api/v1/history?resolution=1s']);
     expect(pages.errors).toEqual([]);
   });

@@ -1,10 +1,12 @@
 import { Chart, stack } from './chart.js';
-import { batched, byId } from './dom.js';
+import { batched, byId, setText } from './dom.js';
 import { bytesText, numberText } from './format.js';
 import { TimeTable } from './time-table.js';
 
 /** Owners that get a colour of their own; the smaller ones are drawn together. */
 const MOST_OWNERS = 6;
+/** Share of the limit from which its line is drawn. */
+const NEAR_SHARE = 0.35;
 const COLOURS = ['--s1', '--s2', '--s3', '--s4', '--s5', '--s6'];
 const whole = (value) => numberText(value, 0);
 
@@ -137,8 +139,15 @@ export class ChartsPanel {
     ].filter(({ data }) => data.some((value) => value !== null));
     const areas = stack(layers.map(({ data }) => data));
     const series = layers.reverse().map(({ name, colour }) => ({ name, colour, fill: true }));
+    const limits = table.column('limit');
+    // The limit is part of the picture from the moment that it is near; far above it would press everything flat.
+    const most = (areas[0] ?? []).reduce((top, value) => Math.max(top, value ?? 0), 0);
+    const far = most < NEAR_SHARE * (limits.at(-1) ?? Infinity);
+    const known = limits.at(-1) ?? null;
+    setText(byId('memory-title'), far && known ? `Memory by owner (limit ${bytesText(known)})` : 'Memory by owner');
+    if (far) return this.#charts.memory.show(series, table.times, areas);
     const limit = { name: 'limit', colour: '--danger', dash: [6, 4] };
-    this.#charts.memory.show([...series, limit], table.times, [...areas, table.column('limit')]);
+    this.#charts.memory.show([...series, limit], table.times, [...areas, limits]);
   }
 }
 

@@ -66,6 +66,9 @@ export class ServerPanel {
       `in no register ${bytesText(unaccountedBytes)}`,
     ];
     if (level && level !== 'normal') parts.push(`level ${level}${step ? `: ${STEPS[step] ?? step}` : ''}`);
+    const meter = byId('memory-share');
+    meter.hidden = !(limitBytes > 0);
+    meter.value = limitBytes > 0 ? Math.min(1, rssBytes / limitBytes) : 0;
     const line = byId('memory-line');
     setText(line, parts.join(' · '));
     line.dataset.level = level ?? '';
