@@ -211,7 +211,7 @@ export const ConfigSchema = z.strictObject({
     .number()
     .min(0)
     .default(10)
-    .describe('Seconds between two lines of statistics in the log; 0: none.'),
+    .describe('Seconds between two lines of statistics in the log; 0: none. A session at rest is written once.'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

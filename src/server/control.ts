@@ -145,9 +145,12 @@ export class Control {
     });
     this.#metrics = new ServerMetrics({
       stats: this.#stats,
-      supervisor,
+      memory: this.#memory,
+      monitor: this.#monitor,
+      stages: supervisor.stages,
       sessions: this.sessions,
-      work: () => ({ pools: this.#pools.stats() }),
+      pools: () => this.#pools.stats(),
+      events: this.#events,
     });
     for (const stage of supervisor.stages) {
       stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));

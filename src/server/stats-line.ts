@@ -1,10 +1,18 @@
 import type { Logger } from 'pino';
 import type { ServerStats } from './server-stats.js';
 
-/** Writes one line of figures per session every `intervalS` seconds; 0: none. */
-export function startStatsLine(stats: ServerStats, intervalS: number, log: Logger): { close(): void } {
+/**
+ * Writes one line of figures per session every `intervalS` seconds; 0: none. A session at rest, which says nothing and has
+ * no viewers, is written once, and again when it wakes: an idle server is quiet.
+ */
+export function startStatsLine(
+  stats: Pick<ServerStats, 'processes' | 'server'>,
+  intervalS: number,
+  log: Logger,
+): { close(): void } {
   if (intervalS === 0) return { close: () => undefined };
   const samples: number[] = [];
+  let resting = new Set<string>();
   const sampler = setInterval(
     () => {
       void stats.processes().then((all) => samples.push(all.reduce((sum, { rssBytes }) => sum + rssBytes, 0)));
@@ -16,7 +24,10 @@ export function startStatsLine(stats: ServerStats, intervalS: number, log: Logge
     const { sessions } = await stats.server();
     const meanMb = samples.reduce((sum, bytes) => sum + bytes, 0) / Math.max(1, samples.length) / 1e6;
     samples.length = 0;
+    const rested = resting;
+    resting = new Set(sessions.filter(atRest).map(({ id }) => id));
     for (const { id, state, fps, processingMs, queue, skippedFrames, viewers } of sessions) {
+      if (rested.has(id) && resting.has(id)) continue;
       const fields = {
         session: id,
         state,
@@ -40,6 +51,10 @@ export function startStatsLine(stats: ServerStats, intervalS: number, log: Logge
       clearInterval(writer);
     },
   };
+}
+
+function atRest({ state, viewers }: { state: string; viewers: number }): boolean {
+  return state === 'idle' && viewers === 0;
 }
 
 function round(value: number): number {

@@ -6,6 +6,8 @@ const LEVELS = ['normal', 'soft', 'hard'];
 const OF_PROCESS = ['process'];
 const OF_ENTRY = ['process', 'owner', 'name', 'kind'];
 
+type ServerLevel = Pick<GuardState, 'level' | 'step' | 'limitBytes' | 'peakBytes'>;
+
 /** Where each process stands against its limit, and what holds its memory. */
 export class MemoryMetrics {
   readonly #gauges;
@@ -48,8 +50,10 @@ export class MemoryMetrics {
     if (what === 'step' && step !== null) this.#steps.add({ process, step });
   }
 
-  refresh(guards: readonly { process: string; state: GuardState }[]): void {
+  /** `server`: the level of all processes together, shown as a process of that name. */
+  refresh(guards: readonly { process: string; state: GuardState }[], server: ServerLevel): void {
     for (const gauge of [...Object.values(this.#gauges), ...Object.values(this.#entries)]) gauge.reset();
+    this.#levelOf('server', server);
     const present = new Map<string, Record<string, string>>();
     for (const { process, state } of guards) {
       this.#ofProcess(process, state);
@@ -72,14 +76,20 @@ export class MemoryMetrics {
   #ofProcess(process: string, state: GuardState): void {
     const label = { process };
     const of = this.#gauges;
-    of.level.set(label, LEVELS.indexOf(state.level));
-    of.step.set(label, state.step === null ? 0 : LADDER_STEPS.indexOf(state.step) + 1);
-    of.limit.set(label, state.limitBytes);
-    of.peak.set(label, state.peakBytes);
+    this.#levelOf(process, state);
     of.base.set(label, state.baseBytes);
     of.accounted.set(label, state.accountedBytes);
     of.unaccounted.set(label, state.unaccountedBytes);
     this.#collections.follow(label, state.collections);
+  }
+
+  #levelOf(process: string, state: ServerLevel): void {
+    const label = { process };
+    const of = this.#gauges;
+    of.level.set(label, LEVELS.indexOf(state.level));
+    of.step.set(label, state.step === null ? 0 : LADDER_STEPS.indexOf(state.step) + 1);
+    of.limit.set(label, state.limitBytes);
+    of.peak.set(label, state.peakBytes);
     for (const step of LADDER_STEPS) this.#steps.add({ process, step }, 0);
   }
 }
