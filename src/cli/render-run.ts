@@ -51,7 +51,7 @@ const SOUND_KBPS = 96;
 export async function runRender(input: string, flags: RenderFlags): Promise<number> {
   const report = new RenderReport({ json: flags.json === true, terminal: process.stderr.isTTY });
   const media = lazy(() => new MediaClient({ idleMs: 2000, maxWaiting: 64 }));
-  const speech = lazy(() => new SpeechService({ maxCharacters: Number.MAX_SAFE_INTEGER }));
+  const speech = lazy(() => new SpeechService({ maxCharacters: Number.MAX_SAFE_INTEGER, repeatable: true }));
   const bakes = lazy(() => {
     const config = loadConfig({ env: process.env });
     return new BakeService({ cacheDir: config.cacheDir ?? defaultCacheDir(), avatarsDirs: avatarFolders(config) });

@@ -188,6 +188,16 @@ class Render {
     await this.#reckon(checked);
     await this.#save();
     const clips = await this.#prepareLengths(checked);
+    // A clip that is prepared once more may come out different: planned anew then.
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const result = await this.#produce(clips);
+      if (result) return result;
+    }
+    throw new DhError('internal', 'The clips change while they are rendered.');
+  }
+
+  /** Plans and writes what is missing; null when a clip turned out to have another length than the plan was made for. */
+  async #produce(clips: readonly CheckedClip[]): Promise<RenderResult | null> {
     const plan = this.#plan(clips, ({ key }) => this.#prepared(key).lengthSamples);
     const jobs = partJobs({
       plan,
@@ -214,6 +224,11 @@ class Render {
     this.#meter.expect(this.#workOf(pending, full && !full.done ? plan.totalSamples : 0));
     await this.#prepareMissing(clips.filter(({ key }) => needed.has(key)));
     await this.#save();
+    if (
+      plan.clips.some(({ index, lengthSamples }) => this.#prepared(clips[index]!.key).lengthSamples !== lengthSamples)
+    ) {
+      return null;
+    }
     await this.#writeParts(pending, jobs.length, done);
     if (full && !full.done) await this.#writeFull(plan, jobs, clips, full.key);
     return this.#finish(plan, clips, jobs, done);

@@ -21,6 +21,8 @@ export interface EmbeddedVoiceOptions {
   warmVoices?: readonly string[];
   /** After so long (default 15 s) the synthesis of one part counts as hung, and its thread is replaced. */
   timeLimitMs?: number;
+  /** Whether the same text sounds the same every time, to the sample; default false, as it costs 17 MB. */
+  repeatable?: boolean;
   /** Another worker than the compiled `voice-worker.js`. */
   workerFile?: string;
 }
@@ -43,11 +45,13 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
   readonly #file: string;
   readonly #timeLimitMs: number;
   readonly #warmVoices: readonly string[];
+  readonly #repeatable: boolean;
   #closed = false;
 
   constructor(options: EmbeddedVoiceOptions = {}) {
     this.#timeLimitMs = options.timeLimitMs ?? 15_000;
     this.#warmVoices = (options.warmVoices ?? ['slt']).filter((id) => NATIVE_NAMES.has(id));
+    this.#repeatable = options.repeatable ?? false;
     this.#file = options.workerFile ?? entryPath(import.meta.url, './voice-worker.js');
     this.#pools = options.pools ?? new WorkerPools();
     this.#ownPools = options.pools ? null : this.#pools;
@@ -80,7 +84,8 @@ export class EmbeddedVoiceEngine implements VoiceEngine {
     const native = NATIVE_NAMES.get(request.voice);
     if (native === undefined) throw new DhError('voice_not_found', `There is no voice "${request.voice}".`);
     const { text, pauseMs, loudness } = request;
-    const data: VoiceJob = { engine: native.engine, voice: native.name, text, pauseMs, loudness };
+    const repeatable = this.#repeatable;
+    const data: VoiceJob = { engine: native.engine, voice: native.name, text, pauseMs, loudness, repeatable };
     if (this.#closed) return undefined;
     try {
       const result = await this.#pools.submit<VoiceJobResult>(

@@ -19,5 +19,6 @@ declare module '@echogarden/espeak-ng-emscripten' {
     synthesize(text: string, callback: (audio: Int16Array, events: EspeakEvent[]) => boolean): void;
   }
 
-  export default function load(): Promise<{ eSpeakNGWorker: new () => EspeakWorker }>;
+  /** `HEAPU8` is all memory of the engine; another view when it has grown. */
+  export default function load(): Promise<{ eSpeakNGWorker: new () => EspeakWorker; readonly HEAPU8: Uint8Array }>;
 }

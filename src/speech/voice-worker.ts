@@ -14,6 +14,8 @@ export interface VoiceJob {
   text: string;
   pauseMs: number;
   loudness: LoudnessState;
+  /** The same text must sound the same every time; what the thread's first job says holds. */
+  repeatable: boolean;
 }
 
 export interface VoiceJobResult {
@@ -28,7 +30,7 @@ const engines = new Map<EmbeddedEngine, Synthesiser>();
 export default async function speak(job: VoiceJob): Promise<VoiceJobResult> {
   let engine = engines.get(job.engine);
   if (engine === undefined) {
-    engine = job.engine === 'flite' ? await FliteEngine.load() : await EspeakEngine.load();
+    engine = job.engine === 'flite' ? await FliteEngine.load() : await EspeakEngine.load(job);
     engines.set(job.engine, engine);
   }
   try {

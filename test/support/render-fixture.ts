@@ -71,7 +71,7 @@ export function settings(folder: string, clips: ListedClip[], over: Partial<Rend
 /** What renders need, for all tests of a file. */
 export class RenderTestTools {
   readonly media = new MediaClient();
-  readonly speech = new SpeechService();
+  readonly speech = new SpeechService({ repeatable: true });
   events: RenderEvent[] = [];
 
   tools(over: Partial<RenderTools> = {}): RenderTools {
