@@ -116,6 +116,7 @@ class Render {
   readonly #signal: AbortSignal;
   readonly #stills: StillTemplates;
   #manifest: Manifest;
+  #saving: Promise<void> = Promise.resolve();
   #bad: BadClip[] = [];
   #image: { path: string; hash: string } | null = null;
   #bakedPath: string | null = null;
@@ -239,10 +240,13 @@ class Render {
     this.#manifest = await loadManifest(this.#folder, project, outputFolder);
   }
 
-  async #save(): Promise<void> {
+  /** One after the other: parts may be finished at the same time. */
+  #save(): Promise<void> {
     const { clips: _clips, ...settings } = this.#settings;
     this.#manifest.settings = settings;
-    await saveManifest(this.#folder, this.#manifest);
+    const save = () => saveManifest(this.#folder, this.#manifest);
+    this.#saving = this.#saving.then(save, save);
+    return this.#saving;
   }
 
   async #startOver(): Promise<void> {
