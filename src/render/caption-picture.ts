@@ -1,4 +1,5 @@
 import { loadSharp } from '../avatar/load-sharp.js';
+import { fontName, missingLetters } from './caption-font.js';
 import type { Caption } from './captions.js';
 
 /** A drawn text with transparent surroundings, and where it goes; what sharp's `composite` takes. */
@@ -13,15 +14,28 @@ export interface CaptionPicture {
 const LINE_SHARE = 0.055;
 const MARGIN_SHARE = 0.05;
 const WIDTH_SHARE = 0.86;
+/** One pixel that is not seen. */
+const NOTHING: CaptionPicture = {
+  input: Buffer.alloc(4),
+  raw: { width: 1, height: 1, channels: 4 },
+  left: 0,
+  top: 0,
+};
 
-/** Draws a caption for a picture of a size: white with a dark edge, at the bottom, in the middle. */
+/**
+ * Draws a caption for a picture of a size: white with a dark edge, at the bottom, in the middle. Letters that the font
+ * lacks are left out (never drawn as boxes); `missingLetters` tells them beforehand.
+ */
 export async function drawCaption({ text, fontFile }: Caption, width: number, height: number): Promise<CaptionPicture> {
+  const missing = new Set(await missingLetters(text, fontFile));
+  const shown = [...text].filter((letter) => !missing.has(letter)).join('');
+  if (shown.trim() === '') return NOTHING;
   const sharp = await loadSharp();
   const edge = Math.max(1, Math.round(height / 270));
   const { data: letters, info } = await sharp({
     text: {
-      text: escapeMarkup(text),
-      font: `${fontFamily(fontFile)} ${Math.max(6, Math.round(height * LINE_SHARE * 0.72))}px`,
+      text: escapeMarkup(shown),
+      font: `${await fontName(fontFile)} ${Math.max(6, Math.round(height * LINE_SHARE * 0.72))}px`,
       fontfile: fontFile,
       width: Math.round(width * WIDTH_SHARE),
       align: 'centre',
@@ -52,8 +66,4 @@ export async function drawCaption({ text, fontFile }: Caption, width: number, he
 
 function escapeMarkup(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-}
-
-function fontFamily(_fontFile: string): string {
-  return 'DejaVu Sans';
 }

@@ -6,6 +6,7 @@ import type { MediaClient } from '../media/media-client.js';
 import type { SpeechService } from '../speech/speech-service.js';
 import { SAMPLE_RATE, type Clock } from '../units.js';
 import { writeAtomically } from './atomic-file.js';
+import { captionFont, missingLetters } from './caption-font.js';
 import { toSrt } from './captions.js';
 import { ClipChecker, hashOf, isBad, type BadClip, type CheckedClip } from './clip-check.js';
 import type { ListedClip } from './clip-list.js';
@@ -288,7 +289,22 @@ class Render {
     const good = found.filter((clip): clip is CheckedClip => !isBad(clip));
     if (this.#bad.length > 0 && (!skipBad || good.length === 0)) throw this.#badClips();
     if (avatar !== null) this.#bakedPath = await bake(avatar, output);
+    if (this.#settings.subtitles.burn) await this.#findFont(good);
     return good;
+  }
+
+  /** Letters that no font has are left out of the pictures, and told. */
+  async #findFont(clips: readonly CheckedClip[]): Promise<void> {
+    const text = [...new Set(clips.flatMap((clip) => [...(clip.text ?? '')]))].join('');
+    if (text === '') return;
+    this.#fontFile = await captionFont(this.#settings.font, text);
+    const missing = await missingLetters(text, this.#fontFile);
+    if (missing.length === 0) return;
+    const most = 40;
+    const more = missing.length > most ? ` and ${missing.length - most} more` : '';
+    this.#note(
+      `the font ${this.#fontFile} lacks ${missing.slice(0, most).join(' ')}${more}: left out of the pictures; choose a font that has them with --font`,
+    );
   }
 
   #badClips(): DhError {
