@@ -18,4 +18,6 @@ const server = spawn(
 // Ctrl+C reaches the server by itself, as it does everything in the terminal's group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => server.kill('SIGTERM'));
+// The server reads its settings again, or ends when its terminal has gone.
+process.on('SIGHUP', () => server.kill('SIGHUP'));
 server.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
