@@ -48,7 +48,13 @@ if (!(Number(options.rate) > 0)) usage('--rate is a number of MB a minute');
 
 const server = await startServer({
   nodeArgs: HEAP_FLAGS,
-  env: { DH_LIVE_LOG_LEVEL: 'info', DH_LIVE_STATS_INTERVAL_S: '0', DH_LIVE_MEMORY_GC_INTERVAL_S: '1', ...MALLOC_ENV, ...planted() },
+  env: {
+    DH_LIVE_LOG_LEVEL: 'info',
+    DH_LIVE_STATS_INTERVAL_S: '0',
+    DH_LIVE_MEMORY_GC_INTERVAL_S: '1',
+    ...MALLOC_ENV,
+    ...planted(),
+  },
 });
 let verdict: Verdict;
 try {
