@@ -33,15 +33,16 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const SAMPLE_MS = 1000;
+/** What was closed needs a moment to be gone. */
+const REST_MS = 1000;
 const QUIET_MS = 10_000;
 /** A connection that is kept alive goes after 72 s. */
 const SETTLE_MS = 90_000;
 
 const lengthMs = duration('for', options.for);
 const warmMs = options.warm === undefined ? lengthMs / 5 : duration('warm', options.warm);
-/** 24 blocks in what counts; not shorter than the time between two collections is likely to be. */
-const blockMs = Math.max(10_000, (lengthMs - warmMs) / 24);
+/** Some 30 turns in what counts. */
+const turnMs = Math.max(5000, (lengthMs - warmMs) / 30 - 3 * REST_MS);
 if (options.plant !== undefined && !['leak', 'cache'].includes(options.plant)) usage('--plant is leak or cache');
 if (!['stage', 'control'].includes(options.in)) usage('--in is stage or control');
 if (!(Number(options.rate) > 0)) usage('--rate is a number of MB a minute');
@@ -51,7 +52,9 @@ const server = await startServer({
   env: {
     DH_LIVE_LOG_LEVEL: 'info',
     DH_LIVE_STATS_INTERVAL_S: '0',
+    // Each rest collects, and a machine that is busy with other things is no reason to replace a stage.
     DH_LIVE_MEMORY_GC_INTERVAL_S: '1',
+    DH_LIVE_STAGES_HEARTBEAT_TIMEOUT_MS: '10000',
     ...MALLOC_ENV,
     ...planted(),
   },
@@ -68,7 +71,7 @@ process.exit(verdict.verdict === 'steady' ? 0 : 1);
 
 async function soak(server: TestServer): Promise<Verdict> {
   const loadAtStart = load1m();
-  const floors = new Floors(blockMs);
+  const floors = new Floors(turnMs + 4 * REST_MS);
   const load = new SoakLoad(server, new SeededRandom(Number(options.seed)));
   const browser = options.chromium ? await launchBrowser() : null;
   try {
@@ -76,12 +79,10 @@ async function soak(server: TestServer): Promise<Verdict> {
     say(
       `${options.for}, of which ${clockText(warmMs)} to warm up; seed ${options.seed}, load ${loadAtStart.toFixed(1)}`,
     );
-    await work(load, warmMs, () => undefined);
-    await load.settle();
+    await turns(load, warmMs, () => undefined);
     const before = await countLeast(server, QUIET_MS);
     const begin = performance.now();
-    await work(load, lengthMs - warmMs, (processes) => floors.add(performance.now() - begin, processes));
-    await load.settle();
+    await turns(load, lengthMs - warmMs, (processes) => floors.add(performance.now() - begin, processes));
     const after = await countLeast(server, SETTLE_MS, before);
     const found = judge(floors.slopes(), before, after, [...load.errors, ...serverErrors(server)]);
     print(found, before, after, load.done);
@@ -92,32 +93,33 @@ async function soak(server: TestServer): Promise<Verdict> {
   }
 }
 
-/** The actors do their things for `ms` while memory is read once a second and collected once a block. */
-async function work(
+/**
+ * Turns of work and rest for `ms`. At the end of each turn only `main` is left, silent and unwatched, and garbage has
+ * been collected: what is resident then can be compared from turn to turn, whatever the sessions were before.
+ */
+async function turns(
   load: SoakLoad,
   ms: number,
   take: (processes: { name: string; rssBytes: number }[]) => void,
 ): Promise<void> {
   const end = performance.now() + ms;
-  const over = (): boolean => performance.now() >= end;
-  const actors = Array.from({ length: Number(options.actors) }, () => load.run(over));
-  let collectAt = performance.now() + blockMs;
   let toldAt = performance.now();
-  while (!over()) {
-    if (performance.now() >= collectAt) {
-      collectAt += blockMs;
-      await server.post('/api/v1/memory/trim', { level: 'soft' });
+  while (performance.now() < end) {
+    const turnEnd = Math.min(end, performance.now() + turnMs);
+    const over = (): boolean => performance.now() >= turnEnd;
+    await Promise.all(Array.from({ length: Number(options.actors) }, () => load.run(over)));
+    await load.settle();
+    await sleep(REST_MS);
+    await server.post('/api/v1/memory/trim', { level: 'hard' });
+    for (let i = 0; i < 3; i++) {
+      await sleep(REST_MS / 2);
+      take(memoryOf(familyOf(server.pid)));
     }
-    const processes = memoryOf(familyOf(server.pid));
-    take(processes);
-    if (performance.now() - toldAt >= 60_000) {
-      toldAt = performance.now();
-      const each = processes.map(({ name, rssBytes }) => `${name} ${Math.round(rssBytes / 1e6)}`).join(', ');
-      say(`${clockText(end - performance.now())} to go, MB: ${each}; errors ${load.errors.length}`);
-    }
-    await sleep(SAMPLE_MS);
+    if (performance.now() - toldAt < 60_000) continue;
+    toldAt = performance.now();
+    const each = memoryOf(familyOf(server.pid)).map(({ name, rssBytes }) => `${name} ${Math.round(rssBytes / 1e6)}`);
+    say(`${clockText(end - performance.now())} to go, MB at rest: ${each.join(', ')}; errors ${load.errors.length}`);
   }
-  await Promise.all(actors);
 }
 
 /** What the log and the stages say went wrong. */

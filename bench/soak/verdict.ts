@@ -27,12 +27,13 @@ export class Floors {
     this.#blockMs = blockMs;
   }
 
-  /** Takes the resident memory of all processes at one time, in bytes. Those that come and go are in the sum only. */
+  /** Takes the resident memory of the processes at one time, in bytes. Those that come and go are passed over. */
   add(atMs: number, processes: readonly { name: string; rssBytes: number }[]): void {
     const sums = new Map([['all', 0]]);
     for (const { name, rssBytes } of processes) {
+      if (!LASTING.includes(name)) continue;
       sums.set('all', (sums.get('all') ?? 0) + rssBytes);
-      if (LASTING.includes(name)) sums.set(name, (sums.get(name) ?? 0) + rssBytes);
+      sums.set(name, (sums.get(name) ?? 0) + rssBytes);
     }
     for (const [name, bytes] of sums) {
       const trend = this.#trends.get(name) ?? new Trend(this.#blockMs);
