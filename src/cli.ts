@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { avatarCommand } from './cli/avatar.js';
 import { monitorCommand } from './cli/monitor.js';
+import { reportCommand } from './cli/report.js';
 import { renderCommand } from './cli/render.js';
 import { sayCommand } from './cli/say.js';
 import { serveCommand } from './cli/serve.js';
@@ -17,7 +18,8 @@ const program = new Command('dh-live')
   .addCommand(sayCommand())
   .addCommand(avatarCommand())
   .addCommand(renderCommand())
-  .addCommand(monitorCommand());
+  .addCommand(monitorCommand())
+  .addCommand(reportCommand());
 for (const command of program.commands) command.exitOverride();
 
 // 0: done. 1: it failed. 2: the command line or its input is wrong.

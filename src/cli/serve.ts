@@ -5,6 +5,7 @@ import { LiveConfig } from '../config/live-config.js';
 import { presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { AUTO_PRESET, autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
 
 interface Flags {
@@ -19,7 +20,7 @@ interface Flags {
 export function serveCommand(): Command {
   return new Command('serve')
     .description('Start the server with a session "main".')
-    .addOption(new Option('--preset <name>', 'size and cost of the picture').choices(presetNames()))
+    .addOption(new Option('--preset <name>', 'size and cost of the picture').choices([...presetNames(), AUTO_PRESET]))
     .option('--config <file>', 'JSON file with settings, see docs/configuration.md')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
     .option('--port <number>', 'HTTP port (default 8010)', Number)
@@ -32,9 +33,11 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: Flags): Promise<void> {
-  const env = process.env;
+  const env = { ...process.env };
+  const chosen = (flags.preset ?? env['DH_LIVE_PRESET']) === AUTO_PRESET ? await choose(flags, env) : null;
+  if (chosen) delete env['DH_LIVE_PRESET'];
   const live = new LiveConfig({
-    preset: flags.preset,
+    preset: chosen?.preset ?? flags.preset,
     file: flags.config,
     env,
     flags: {
@@ -49,6 +52,7 @@ async function serve(flags: Flags): Promise<void> {
   const { Control } = await import('../server/control.js');
   const control = await Control.create({
     config: live,
+    chosen,
     cacheDir: config.cacheDir ?? defaultCacheDir(),
     log,
     clock: () => performance.now(),
@@ -82,6 +86,13 @@ async function serve(flags: Flags): Promise<void> {
     await control.close();
     throw explain(error, config);
   }
+}
+
+/** The preset that fits this machine best; the other settings are read as they will be. */
+function choose(flags: Flags, env: NodeJS.ProcessEnv): Promise<{ preset: string; why: string }> {
+  const { DH_LIVE_PRESET: _auto, ...rest } = env;
+  const { current: config } = new LiveConfig({ preset: 'default', file: flags.config, env: rest });
+  return autoPreset(config, config.cacheDir ?? defaultCacheDir());
 }
 
 function explain(error: unknown, config: Config): unknown {

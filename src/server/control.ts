@@ -26,8 +26,10 @@ import { AudioSockets } from './audio-socket.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
+import { IdleQualityCap } from './idle-quality-cap.js';
 import { ServerEvents } from './server-events.js';
 import { ServerMemory } from './server-memory.js';
+import { ServerOptimizer, type ChosenPreset } from './server-optimizer.js';
 import { ServerMonitor } from './server-monitor.js';
 import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
@@ -37,6 +39,8 @@ import { Supervisor } from './supervisor.js';
 export interface ControlOptions {
   config: LiveConfig;
   cacheDir: string;
+  /** The preset, when the server was asked to choose one. */
+  chosen?: ChosenPreset | null;
   log: Logger;
   clock: Clock;
 }
@@ -59,6 +63,7 @@ export class Control {
   readonly #stats: ServerStats;
   readonly #memory: ServerMemory;
   readonly #monitor: ServerMonitor;
+  readonly #optimizer: ServerOptimizer;
   readonly #metrics: ServerMetrics;
   readonly #events = new ServerEvents();
   readonly #temp: string;
@@ -102,8 +107,11 @@ export class Control {
     this.sessions = new SessionRegistry({
       config: () => this.#config,
       supervisor,
-      admit: () => this.#memory.admit('session', supervisor.stages),
-      accepts: (stage) => this.#memory.accepts(stage),
+      admit: (profile) => {
+        this.#memory.admit('session', supervisor.stages);
+        this.#optimizer.admit(profile);
+      },
+      accepts: (stage, profile) => this.#memory.accepts(stage) && this.#optimizer.fits(stage, profile),
       checkAvatar: async (name) => void (await catalogue.resolve(name)),
       checkVoice: (voice) => void this.#speech.plan({ text: 'a', voice }),
       bake: (avatar, { width, height }) => this.#bake(avatar, width, height),
@@ -121,7 +129,21 @@ export class Control {
       pools: () => this.#pools.stats(),
       clock,
     });
+    const idleQuality = new IdleQualityCap(supervisor.stages);
+    this.#optimizer = new ServerOptimizer({
+      config: () => this.#config,
+      contract: () => this.#contract,
+      cores: availableParallelism(),
+      cacheDir: options.cacheDir,
+      chosen: options.chosen ?? null,
+      sessions: () => this.sessions,
+      stages: supervisor.stages,
+      idleQuality,
+      pools: this.#pools,
+      log,
+    });
     this.#memory = new ServerMemory({
+      idleQuality,
       config: config.memory,
       limitBytes: contract.limitMb * 1e6,
       controlBytes: contract.division.controlBytes,
@@ -202,6 +224,7 @@ export class Control {
     this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
     this.#restartStatsLine();
     this.#monitor.start();
+    this.#optimizer.start(this.#monitor.resources);
     this.#unapply = applyConfig(this.#options.config, {
       log,
       events: this.#events,
@@ -237,6 +260,7 @@ export class Control {
     this.#options.config.close();
     this.#unapply?.();
     this.#statsLine?.close();
+    this.#optimizer.close();
     this.#sockets?.close();
     await within(SHUTDOWN_LIMIT / 3, this.sessions.close());
     const [outstanding] =
@@ -298,6 +322,7 @@ export class Control {
       stats: this.#stats,
       memory: this.#memory,
       monitor: this.#monitor,
+      optimizer: this.#optimizer.optimizer,
       metrics: this.#metrics,
       voices: () => this.#speech.voices(),
       avatars: () => this.#catalogue.list(),

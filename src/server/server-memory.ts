@@ -5,6 +5,7 @@ import { refusesWork, type GuardEvent, type GuardState } from '../guard/guard-st
 import { memoryRegistry, type TrimLevel, type TrimReport } from '../guard/memory-registry.js';
 import { MemoryWatchdog, type WatchdogSettings } from '../guard/memory-watchdog.js';
 import type { Clock } from '../units.js';
+import type { IdleQualityCap } from './idle-quality-cap.js';
 import type { ServerEvents } from './server-events.js';
 import type { ProcessFigures } from './server-stats.js';
 import type { StageProcess } from './stage-process.js';
@@ -15,6 +16,7 @@ export interface ServerMemoryParts {
   limitBytes: number;
   controlBytes: number;
   stages: readonly StageProcess[];
+  idleQuality: IdleQualityCap;
   /** Memory of each process, at most a second old. */
   processes: () => Promise<ProcessFigures[]>;
   events: ServerEvents;
@@ -46,7 +48,6 @@ export class ServerMemory {
   readonly #sum: MemoryWatchdog;
   readonly #sampler: NodeJS.Timeout;
   #timer: NodeJS.Timeout;
-  #idleLowered = false;
   /** By process id: what the last sample of all processes says. */
   #sampled = new Map<number, ProcessFigures>();
 
@@ -72,10 +73,7 @@ export class ServerMemory {
       },
       settings: this.#settings(config, parts.limitBytes),
       actions: {
-        lowerIdleQuality: (on) => {
-          this.#idleLowered = on;
-          for (const stage of stages) this.#capIdleQuality(stage);
-        },
+        lowerIdleQuality: (on) => parts.idleQuality.set('memory', on ? 'low' : 'full'),
         refuse: () => undefined,
       },
       clock,
@@ -85,7 +83,6 @@ export class ServerMemory {
     for (const stage of stages) {
       stage.on('guard', (event) => this.#tell(event));
       stage.on('up', () => {
-        if (this.#idleLowered) this.#capIdleQuality(stage); // a fresh process does not know
         parts.events.tell('stage', { index: stage.index, what: 'up' });
       });
       stage.on('down', (reason) => parts.events.tell('stage', { index: stage.index, what: 'down', reason }));
@@ -165,10 +162,6 @@ export class ServerMemory {
   close(): void {
     clearInterval(this.#sampler);
     clearInterval(this.#timer);
-  }
-
-  #capIdleQuality(stage: StageProcess): void {
-    if (stage.ready) void stage.api.capIdleQuality(this.#idleLowered ? 'low' : 'full').catch(ignore);
   }
 
   #watch(intervalMs: number): NodeJS.Timeout {

@@ -31,10 +31,10 @@ export interface SessionRegistryParts {
   /** The settings in force. */
   config: () => Config;
   supervisor: Supervisor;
-  /** Throws `memory_pressure` when no new session can be taken. */
-  admit(): void;
+  /** Throws `memory_pressure` or `session_limit` when no new session can be taken. */
+  admit(profile: SessionProfile): void;
   /** Whether a stage has memory for another session. */
-  accepts(stage: StageProcess): boolean;
+  accepts(stage: StageProcess, profile: SessionProfile): boolean;
   /** Throws `avatar_not_found`. */
   checkAvatar(name: string): Promise<void>;
   /** Throws `voice_not_found`. */
@@ -80,9 +80,9 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
       throw new DhError('bad_request', 'A session id has 1 to 64 letters, digits, "-" and "_".');
     }
     this.#checkFree(id);
-    this.#parts.admit();
     const preset = request.preset ?? config.preset;
     const profile = request.preset === undefined ? config.session : loadPreset(request.preset).session;
+    this.#parts.admit(profile);
     const avatar = request.avatar ?? config.avatar;
     const voice = request.voice ?? config.voice;
     if (voice !== undefined) this.#parts.checkVoice(voice);
@@ -91,7 +91,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     const bakedPath = this.#parts.bake(avatar, profile);
     bakedPath.catch(() => undefined); // the session tells of it
     const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
-    const stage = supervisor.assign((stage) => this.#parts.accepts(stage));
+    const stage = supervisor.assign((stage) => this.#parts.accepts(stage, profile));
     const session = new Session(
       {
         ...{ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },

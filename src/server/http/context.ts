@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { LiveConfig } from '../../config/live-config.js';
 import type { Config } from '../../config/schema.js';
+import type { Optimizer } from '../../guard/optimizer.js';
 import type { SpeechPiece } from '../../units.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
@@ -28,6 +29,7 @@ export interface ServerContext {
   stats: ServerStats;
   memory: ServerMemory;
   monitor: ServerMonitor;
+  optimizer: Optimizer;
   metrics: ServerMetrics;
   voices(): unknown[];
   avatars(): Promise<{ name: string; title: string }[]>;

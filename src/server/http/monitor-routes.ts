@@ -5,12 +5,26 @@ import { check } from './errors.js';
 
 const HistoryQuery = z.object({ resolution: z.enum(['1s', '1m']).default('1s') });
 
-/** What was measured, and what is wrong. */
-export function monitorRoutes({ monitor }: ServerContext) {
+const PlanQuery = z.object({
+  sessions: z.coerce.number().int().min(0).max(10_000).default(1),
+  preset: z.string().min(1).max(100).optional(),
+});
+
+/** What was measured, what is wrong, what was decided and what fits. */
+export function monitorRoutes({ monitor, optimizer }: ServerContext) {
   const { resources, alerts } = monitor;
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/alerts', () => ({ active: alerts.book.active(), recent: alerts.book.recent() }));
     app.get('/history', (request) => resources.history.table(check(HistoryQuery, request.query).resolution));
+    app.get('/report', () => ({
+      ...optimizer.report(),
+      monitor: resources.stats(),
+      webhooks: monitor.webhooks.stats(),
+    }));
+    app.get('/plan', (request) => {
+      const { sessions, preset } = check(PlanQuery, request.query);
+      return optimizer.planFor(sessions, preset);
+    });
     app.get('/history/summary', () => resources.history.summary());
   };
 }

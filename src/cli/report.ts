@@ -1,0 +1,91 @@
+import { Command } from 'commander';
+import { DhError } from '../errors.js';
+import type { Decision, Optimizer } from '../guard/optimizer.js';
+
+interface Flags {
+  url: string;
+  token?: string;
+  json?: boolean;
+}
+
+type Report = ReturnType<Optimizer['report']>;
+
+const TIMEOUT_MS = 5_000;
+
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('What a running server decided by itself and why, its memory contract, and how much it can take.')
+    .option('--url <url>', 'where the server is', 'http://127.0.0.1:8010')
+    .option('--token <token>', 'access token, when the server has one')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  dh-live report --url http://127.0.0.1:8010')
+    .action(async (flags: Flags) => {
+      const report = await fetchReport(flags);
+      process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : `${reportText(report)}\n`);
+    });
+}
+
+/** Throws `server_unreachable`, `bad_request` for an address that is none, and what the server answers. */
+async function fetchReport({ url, token }: Flags): Promise<Report> {
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new DhError('bad_request', `"${url}" is no address of a server.`, { hint: '--url http://127.0.0.1:8010' });
+  }
+  const unreachable = (reason: string, cause?: unknown): DhError =>
+    new DhError('server_unreachable', `There is no dh-live server at ${url} (${reason}).`, {
+      hint: 'Start one with dh-live serve, or say where it is: --url http://host:port',
+      cause,
+    });
+  let response: Response;
+  let body: unknown;
+  try {
+    response = await fetch(new URL('/api/v1/report', url), {
+      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    body = await response.json();
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    throw unreachable(code ?? (error as Error).name, error);
+  }
+  const { error, decisions } = body as { error?: unknown; decisions?: unknown };
+  if (error !== undefined) throw DhError.from(error);
+  if (!Array.isArray(decisions)) throw unreachable('what answers is something else');
+  return body as Report;
+}
+
+/** The report as lines for people. */
+export function reportText(report: Report): string {
+  const { contract, capacity, machine, session, measurement, pressure } = report;
+  const mb = (value: number): string => `${Math.round(value)} MB`;
+  const lines = [
+    `preset ${report.preset}: ${session.width}×${session.height}, x264 ${session.x264Preset}`,
+    `machine: ${machine.cores} cores, ${machine.stages} of them for stages${machine.cpu === undefined ? '' : `, ${machine.cpu}`}`,
+    `load: ${pressure.step}; busiest stage ${Math.round(pressure.stagePercent)} % of a core, machine ${Math.round(pressure.machinePercent)} %`,
+    '',
+    'MEMORY',
+    ...contract.items.map(
+      ({ process, what, mb: value }) => `  ${`${process} ${what}`.padEnd(44)} ${mb(value).padStart(9)}`,
+    ),
+    `  ${'expected with main and one viewer'.padEnd(44)} ${mb(contract.expectedMb).padStart(9)}`,
+    `  ${'each further session'.padEnd(44)} ${mb(contract.furtherSessionMb).padStart(9)}`,
+    `  ${'least limit'.padEnd(44)} ${mb(contract.needMb).padStart(9)}`,
+    `  ${'limit'.padEnd(44)} ${mb(contract.limitMb).padStart(9)}`,
+    '',
+    'SESSIONS',
+    `  by the setting ${capacity.bySetting}, by memory ${capacity.byMemory}, by CPU ${capacity.byCpu ?? 'not measured'} that speak at once` +
+      (capacity.byCpuIdle === null ? '' : ` or ${capacity.byCpuIdle} idle`),
+    ...Object.entries(measurement?.costs ?? {}).map(
+      ([name, { cpuMs }]) => `  a picture of preset ${name} takes ${cpuMs.toFixed(1)} ms of CPU`,
+    ),
+    '',
+    'DECISIONS',
+    ...report.decisions.map(decisionLine),
+  ];
+  return lines.join('\n');
+}
+
+function decisionLine({ whenMs, what, why, figures }: Decision): string {
+  const time = new Date(whenMs).toISOString().slice(11, 19);
+  const values = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
+  return `  ${time}  ${what}: ${why}${values.length === 0 ? '' : ` (${values.join(', ')})`}`;
+}

@@ -1,0 +1,134 @@
+import type { Logger } from 'pino';
+import { loadPreset, presetNames } from '../config/load.js';
+import type { Config, SessionProfile } from '../config/schema.js';
+import { packageVersion } from '../entry.js';
+import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
+import type { MemoryContract } from '../guard/memory-contract.js';
+import { Optimizer } from '../guard/optimizer.js';
+import type { ResourceMonitor } from '../guard/resource-monitor.js';
+import { selfMeasure, type SelfMeasurement } from '../guard/self-measurement.js';
+import type { WorkerPools } from '../tasks/worker-pools.js';
+import type { Closable } from '../units.js';
+import type { IdleQualityCap } from './idle-quality-cap.js';
+import { MALLOC_ENV } from './malloc-env.js';
+import type { SessionRegistry } from './session-registry.js';
+import type { StageProcess } from './stage-process.js';
+
+/** A preset that was chosen for the operator, before the server began. */
+export interface ChosenPreset {
+  preset: string;
+  why: string;
+}
+
+export interface ServerOptimizerParts {
+  config: () => Config;
+  contract: () => MemoryContract;
+  cores: number;
+  cacheDir: string;
+  chosen: ChosenPreset | null;
+  sessions: () => SessionRegistry;
+  stages: readonly StageProcess[];
+  idleQuality: IdleQualityCap;
+  pools: WorkerPools;
+  log: Logger;
+}
+
+/** The profiles of all shipped presets, by name. */
+export function presetProfiles(): Record<string, SessionProfile> {
+  return Object.fromEntries(presetNames().map((name) => [name, loadPreset(name).session]));
+}
+
+/** What a picture costs on this machine, for every shipped preset. */
+export function measurePresets(cacheDir: string, signal?: AbortSignal): Promise<SelfMeasurement> {
+  return selfMeasure({
+    cacheDir,
+    version: packageVersion(),
+    profiles: presetProfiles(),
+    env: MALLOC_ENV,
+    ...(signal ? { signal } : {}),
+  });
+}
+
+/** A pool has a thread for so many cores. */
+const CORES_PER_THREAD = 4;
+
+/** The optimizer, joined to the server: it measures, sizes the pools, admits sessions and watches the load. */
+export class ServerOptimizer implements Closable {
+  readonly optimizer: Optimizer;
+  readonly #parts: ServerOptimizerParts;
+  readonly #closed = new AbortController();
+
+  constructor(parts: ServerOptimizerParts) {
+    const { config, contract, cores, idleQuality, log } = parts;
+    this.#parts = parts;
+    this.optimizer = new Optimizer({
+      config,
+      contract,
+      cores,
+      profileOf: (preset) => loadPreset(preset).session,
+      capIdleQuality: (quality) => idleQuality.set('cpu', quality),
+      decided: ({ what, why, figures }) => log.info({ what, why, ...figures }, 'decided'),
+      wallClock: Date.now,
+    });
+    if (parts.chosen) this.optimizer.note(`preset ${parts.chosen.preset}`, parts.chosen.why);
+    const { stages, limitMb, division } = contract();
+    const figures = {
+      stages,
+      cores,
+      limitMb: Math.floor(limitMb),
+      stageLimitMb: Math.floor(division.stageBytes / 1e6),
+    };
+    const why = config().stages.count > 0 ? 'as configured' : 'cores without one, as many as the memory limit bears';
+    this.optimizer.note('number of stages', why, figures);
+    this.#sizePools();
+  }
+
+  /** Follows the measurements; measures the cost of a picture beside the server that runs already. */
+  start(resources: ResourceMonitor): void {
+    resources.on('reading', (reading) => this.optimizer.look(reading));
+    measurePresets(this.#parts.cacheDir, this.#closed.signal).then(
+      (measurement) => this.optimizer.measured(measurement),
+      (error: unknown) => {
+        if (!this.#closed.signal.aborted) this.#parts.log.warn({ err: error }, 'the cost of a picture is not known');
+      },
+    );
+  }
+
+  /** Throws `session_limit` when no stage should take a session of this profile. */
+  admit(profile: SessionProfile): void {
+    this.optimizer.admit(
+      this.#parts.stages.map((stage) => this.#sizesOn(stage)),
+      profile,
+    );
+  }
+
+  /** Whether a stage has memory for one more session. */
+  fits(stage: StageProcess, profile: SessionProfile): boolean {
+    return this.optimizer.fits(this.#sizesOn(stage), profile);
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  #sizesOn(stage: StageProcess): SessionProfile[] {
+    const sessions = this.#parts.sessions().list();
+    return sessions.filter((session) => session.stage === stage).map(({ options }) => options.profile);
+  }
+
+  /** The threads follow the cores; those of voices also the memory that control has. */
+  #sizePools(): void {
+    const { config, cores, pools, contract } = this.#parts;
+    const threads = Math.max(1, Math.floor(cores / CORES_PER_THREAD));
+    const { controlMb, voicesMb } = MEMORY_CONSTANTS;
+    const usableMb = (contract().division.controlBytes / 1e6) * config().memory.softShare;
+    const further = Math.floor(Math.max(0, usableMb - controlMb - voicesMb) / voicesMb);
+    const voices = Math.min(threads, 1 + further);
+    pools.resize('voices', voices);
+    pools.resize('other', threads);
+    this.optimizer.note('worker threads', `one for each ${CORES_PER_THREAD} cores, voices as memory allows`, {
+      voices,
+      other: threads,
+    });
+  }
+}
