@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packagePath } from '../../src/entry.js';
 import { startServer, until, type Json, type TestServer } from '../support/server.js';
 
 const told: Json[] = [];
@@ -91,5 +93,50 @@ describe('the memory contract', () => {
     await expect(startServer({ env: { DH_LIVE_MEMORY_MAX_MEMORY_MB: '100' } })).rejects.toThrow(
       /the server ended with 2/,
     );
+  });
+});
+
+describe('the report', () => {
+  it('says what was decided and why, what a picture costs, what is needed and what fits', async () => {
+    const report = await until(async () => {
+      const now = await server.get('/api/v1/report');
+      return now.measurement ? now : null;
+    }, 60_000);
+    expect(Object.keys(report.measurement.costs).sort()).toEqual(['default', 'high', 'low']);
+    for (const { cpuMs } of Object.values<Json>(report.measurement.costs)) expect(cpuMs).toBeGreaterThan(0);
+    expect(report.contract.limitMb).toBe(2000);
+    expect(report.capacity.bySetting).toBe(16);
+    const what = report.decisions.map((decision: Json) => decision.what);
+    expect(what).toEqual(expect.arrayContaining(['number of stages', 'worker threads', 'cost of a picture']));
+    for (const { why, whenMs } of report.decisions) {
+      expect(why.length).toBeGreaterThan(5);
+      expect(Math.abs(Date.now() - whenMs)).toBeLessThan(300_000);
+    }
+  });
+
+  it('answers plans, and refuses those that are none', async () => {
+    expect(await server.get('/api/v1/plan?sessions=1')).toMatchObject({ sessions: 1, preset: 'low', fits: true });
+    const many = await server.get('/api/v1/plan?sessions=5000&preset=high');
+    expect(many).toMatchObject({ fits: false, preset: 'high' });
+    expect(many.why).toContain('limits.maxSessions is 16');
+    expect((await server.get('/api/v1/plan?sessions=1&preset=huge')).error.code).toBe('preset_not_found');
+    expect((await server.get('/api/v1/plan?sessions=-1')).error.code).toBe('bad_request');
+  });
+
+  it('is printed by dh-live report, as a table and as JSON; where there is no server it says so', async () => {
+    const run = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+      new Promise((resolve) => {
+        execFile(process.execPath, [packagePath('dist/cli.js'), 'report', ...args], (error, out, err) =>
+          resolve({ code: Number(error?.code ?? 0), out, err }),
+        );
+      });
+    const table = await run('--url', server.url);
+    expect(table.code).toBe(0);
+    for (const part of ['MEMORY', 'SESSIONS', 'DECISIONS', 'number of stages']) expect(table.out).toContain(part);
+    expect(JSON.parse((await run('--url', server.url, '--json')).out).preset).toBe('low');
+    const nobody = await run('--url', 'http://127.0.0.1:1');
+    expect(nobody.code).toBe(1);
+    expect(nobody.err).toContain('There is no dh-live server at http://127.0.0.1:1');
+    expect((await run('--url', 'nonsense')).code).toBe(2);
   });
 });
