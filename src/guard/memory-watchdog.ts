@@ -73,8 +73,9 @@ const RELEASED = {
  * Keeps a process within its memory limit. `check` compares resident memory with two levels and climbs the ladder:
  *
  * - soft: caches are trimmed, garbage is collected, idle pictures get cheaper;
- * - hard: caches are emptied, new work is refused, the heaviest session is ended, and last the process is replaced. Before
- *   a session is ended, garbage is collected once more than the interval allows.
+ * - hard: caches are emptied, new work is refused, the heaviest session is ended, and last the process is replaced. Once
+ *   in each hard level garbage is collected although the interval has not passed: when a trim has just let much go, or
+ *   else before a session is ended, which is worse than a late picture.
  *
  * The first step of a level comes with the check that finds it, each further one after the cooldown and only if memory
  * is still there. A level holds until its release share, then its steps are undone and armed again. Over the limit
@@ -93,7 +94,7 @@ export class MemoryWatchdog {
   #fruitless = 0;
   #collectedAt = Number.NEGATIVE_INFINITY;
   #collections = 0;
-  /** One more collection than the interval allows, before a session would be ended; armed by each hard level. */
+  /** One more collection than the interval allows; armed by each hard level. */
   #lastResort = true;
   #warned = false;
   #peakBytes = 0;
@@ -140,7 +141,7 @@ export class MemoryWatchdog {
   /** Trims because somebody asks for it, and collects garbage when its time has come. */
   trim(level: TrimLevel): TrimReport {
     const before = this.#measure();
-    const { report, detail, tookMs } = this.#empty(level, false);
+    const { report, detail, tookMs } = this.#empty(level, 'in time');
     this.#tell({ what: 'step', step: 'trim', beforeMb: mb(before), afterMb: mb(this.#measure()), detail, tookMs });
     return report;
   }
@@ -235,10 +236,11 @@ export class MemoryWatchdog {
   }
 
   /** Trims and returns the memory that is used then. A repetition that found nothing is no news. */
-  #takeTrim(level: TrimLevel, before: number, anyTime = false): number {
-    const { report, detail, tookMs } = this.#empty(level, anyTime);
+  #takeTrim(level: TrimLevel, before: number, beforeHarsh = false): number {
+    const when = level === 'hard' && this.#lastResort ? (beforeHarsh ? 'now' : 'if worthwhile') : 'in time';
+    const { report, detail, tookMs } = this.#empty(level, when);
     const after = this.#measure();
-    const worthwhile = report.freedBytes >= WORTHWHILE_SHARE * this.#settings.limitBytes;
+    const worthwhile = this.#worthwhile(report);
     const news = this.#trimmedFor !== level || worthwhile;
     this.#fruitless = worthwhile ? 0 : this.#fruitless + 1;
     this.#trimmedFor = level;
@@ -272,8 +274,7 @@ export class MemoryWatchdog {
       this.#warn(first);
       return false;
     }
-    const rss = this.#takeTrim('hard', first, this.#lastResort);
-    this.#lastResort = false;
+    const rss = this.#takeTrim('hard', first, true);
     if (rss < this.#triggerBytes('hard')) return true;
     if (mayEnd) {
       const name = this.#take('end-heaviest', rss, () => {
@@ -314,21 +315,33 @@ export class MemoryWatchdog {
     return detail;
   }
 
-  /** Empties caches, then collects garbage unless that was done not long ago. `tookMs` is the time of the trim alone. */
-  #empty(level: TrimLevel, anyTime: boolean): { report: TrimReport; detail: string; tookMs: number } {
+  #worthwhile({ freedBytes }: TrimReport): boolean {
+    return freedBytes >= WORTHWHILE_SHARE * this.#settings.limitBytes;
+  }
+
+  /**
+   * Empties caches, then collects garbage: when its interval has passed, or before that when `when` allows it. `tookMs` is
+   * the time of the trim alone.
+   */
+  #empty(
+    level: TrimLevel,
+    when: 'in time' | 'if worthwhile' | 'now',
+  ): { report: TrimReport; detail: string; tookMs: number } {
     const begin = this.#options.clock();
     const report = this.#options.registry.trim(level);
     const tookMs = this.#since(begin);
-    const collectedMs = this.#collect(anyTime);
+    const collectedMs = this.#collect(when === 'now' || (when === 'if worthwhile' && this.#worthwhile(report)));
     const collected = collectedMs === null ? '' : `, collected garbage in ${collectedMs.toFixed(1)} ms`;
     const detail = `trimmed ${(report.freedBytes / 1e6).toFixed(1)} MB (${level}) in ${tookMs.toFixed(1)} ms${collected}`;
     return { report, detail, tookMs };
   }
 
-  /** Its time in ms; null when it is not its time. */
-  #collect(anyTime: boolean): number | null {
+  /** Its time in ms; null when it is not its time. `early` uses up what the hard level allows beyond the interval. */
+  #collect(early: boolean): number | null {
     const { gc } = this.#options;
-    if (!gc || (!anyTime && this.#since(this.#collectedAt) < this.#settings.gcIntervalS * 1000)) return null;
+    const due = this.#since(this.#collectedAt) >= this.#settings.gcIntervalS * 1000;
+    if (!gc || (!due && !early)) return null;
+    if (!due) this.#lastResort = false;
     const begin = (this.#collectedAt = this.#options.clock());
     gc();
     this.#collections += 1;

@@ -39,6 +39,8 @@ const START_TIMEOUT = 15_000;
 /** Deaths sooner than this after the start make the next start wait, doubling up to `LONGEST_DELAY`, in ms. */
 const QUICK_DEATH = 5_000;
 const LONGEST_DELAY = 5_000;
+/** The same for one that was ended over its memory limit: that takes a while, and must not go round and round. */
+const QUICK_OVER_MEMORY = 60_000;
 /** Longest that a process which asked to be replaced may take to close, in ms. */
 const DRAIN_TIMEOUT = 500;
 const WATCH_INTERVAL = 100;
@@ -57,6 +59,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #quickDeaths = 0;
   #restarts = 0;
   #killReason: string | null = null;
+  #overMemory = false;
   readonly #threads = new ThreadWatch();
   #threadTimes: ThreadTimes | null = null;
   #watch: NodeJS.Timeout | null = null;
@@ -98,6 +101,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     if (this.#closed || this.#child) return;
     this.#startedAt = this.#lastBeatAt = this.#options.clock();
     this.#killReason = null;
+    this.#overMemory = false;
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
       serialization: 'advanced',
       env: { ...MALLOC_ENV, ...process.env },
@@ -206,7 +210,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     this.#child = this.#rpc = this.heartbeat = null;
     this.#ready = false;
     if (this.#closed) return;
-    const quick = this.#options.clock() - this.#startedAt < QUICK_DEATH;
+    const quick = this.#options.clock() - this.#startedAt < (this.#overMemory ? QUICK_OVER_MEMORY : QUICK_DEATH);
     this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
     this.#restarts += 1;
     // The first replacement starts at once; only a stage that keeps dying young waits.

@@ -92,16 +92,26 @@ export interface SessionEvent {
   atMs: number;
 }
 
-/** Follows a session's server-sent events. */
+/** Follows server-sent events, of a session or of the server. */
 export class EventLog {
   readonly events: SessionEvent[] = [];
   readonly #abort = new AbortController();
 
   static async open(server: TestServer, session = 'main'): Promise<EventLog> {
-    const log = new EventLog();
-    const response = await fetch(`${server.url}/api/v1/sessions/${session}/events`, { signal: log.#abort.signal });
-    void log.#read(response).catch(() => undefined);
+    const log = await EventLog.#follow(`${server.url}/api/v1/sessions/${session}/events`);
     await log.next('state');
+    return log;
+  }
+
+  /** Follows what the whole server tells. */
+  static ofServer(server: TestServer): Promise<EventLog> {
+    return EventLog.#follow(`${server.url}/api/v1/events`);
+  }
+
+  static async #follow(url: string): Promise<EventLog> {
+    const log = new EventLog();
+    const response = await fetch(url, { signal: log.#abort.signal });
+    void log.#read(response).catch(() => undefined);
     return log;
   }
 

@@ -196,6 +196,18 @@ describe('MemoryWatchdog', () => {
     expect(one.watchdog.state()).toMatchObject({ level: 'soft', collections: 2 });
   });
 
+  it('collects at the hard level what a trim let go, once, although the interval has not passed', () => {
+    const one = new Bench();
+    one.otherMb = 810;
+    one.run(250);
+    one.otherMb = 870;
+    one.cacheMb = 100;
+    one.run(250);
+    expect(one.calls).toEqual(['trim soft', 'gc', 'trim hard', 'gc']);
+    one.run(4000, () => (one.cacheMb = Math.max(one.cacheMb, 100)));
+    expect(one.watchdog.state()).toMatchObject({ level: 'hard', collections: 2 });
+  });
+
   it('ends another session only when the one before it helped; else the process is replaced', () => {
     const one: Bench = new Bench({
       endHeaviest: () => {
