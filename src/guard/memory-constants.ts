@@ -2,7 +2,7 @@
 export interface MemoryConstants {
   /** The control process when it serves, without voices. */
   controlMb: number;
-  /** Both embedded voice engines in their worker thread, after they have spoken. */
+  /** The worker thread with the English voice, after it has spoken. */
   voicesMb: number;
   /** What one more session takes in control. */
   controlSessionMb: number;
@@ -26,22 +26,23 @@ export interface MemoryConstants {
 }
 
 /**
- * The table from which memory is foretold. All figures are measured by `npm run bench:contract` (Linux x64, glibc with
- * `MALLOC_ENV`, Node 20): control and stages once their first sentence has been spoken to a viewer, the rest as the
- * growth from one more session, viewer or megapixel. The avatar's two are its file's size.
+ * The table from which memory is foretold (Linux x64, glibc, Node 20, started as `npm start` does). Control, stages and
+ * sessions: from one session of 1280 × 720 and from ten and twelve of 512 × 512, each with a viewer, after they have
+ * spoken (`npm run bench:memory`). Media and bake: the largest RSS of those processes at work. The avatar's two are its
+ * file's size. `npm run bench:contract` compares the table with what is measured.
  */
 export const MEMORY_CONSTANTS: MemoryConstants = {
-  controlMb: 95,
-  voicesMb: 85,
+  controlMb: 90,
+  voicesMb: 42,
   controlSessionMb: 0.3,
-  stageMb: 92,
-  stageWorkMb: 9,
-  sessionMb: 4,
-  sessionMbPerMegapixel: 11,
+  stageMb: 88,
+  stageWorkMb: 11,
+  sessionMb: 3.4,
+  sessionMbPerMegapixel: 27,
   avatarMb: 0.25,
   avatarMbPerMegapixel: 7,
   viewerMb: 0.3,
-  mediaMb: 110,
+  mediaMb: 85,
   bakeMb: 165,
   bakeMbPerMegapixel: 24,
 };
