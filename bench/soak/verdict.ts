@@ -67,9 +67,14 @@ export function judge(
     const first = before[name] ?? 0;
     return count > first ? [{ name, before: first, after: count }] : [];
   });
-  const culprit = sure[0];
-  const found = { process: culprit?.name ?? null, slopes, grown, errors: [...errors] };
-  if (culprit) return { ...found, verdict: 'leak', message: `${culprit.name} grows by ${mbPerHour(culprit.slope)}.` };
+  const surest = sure[0];
+  // Alone, each process may be too uneven to be sure of: then it is the one that grows most.
+  const name = surest?.name === 'all' ? steepest(slopes) : (surest?.name ?? null);
+  const found = { process: name, slopes, grown, errors: [...errors] };
+  if (surest) {
+    const most = surest.name === name ? '' : `, most of it ${name ?? 'unknown'}`;
+    return { ...found, verdict: 'leak', message: `${surest.name} grows by ${mbPerHour(surest.slope)}${most}.` };
+  }
   if (grown.length > 0) {
     const list = grown.map(({ name, before: was, after: is }) => `${name} ${was} → ${is}`).join(', ');
     return { ...found, verdict: 'grown', message: `More than before: ${list}.` };
@@ -79,6 +84,12 @@ export function judge(
   const all = slopes['all'] ?? null;
   if (all === null) return { ...found, verdict: 'too short', message: 'The run was too short to tell.' };
   return { ...found, verdict: 'steady', message: `Memory is steady: ${mbPerHour(all)}; nothing else grew.` };
+}
+
+/** The process with the highest slope. */
+function steepest(slopes: Record<string, Slope | null>): string | null {
+  const each = Object.entries(slopes).flatMap(([name, slope]) => (slope && name !== 'all' ? [{ name, slope }] : []));
+  return each.sort((a, b) => b.slope.perHour - a.slope.perHour)[0]?.name ?? null;
 }
 
 /** "1.2 MB/h (−0.5 … 2.9)". */

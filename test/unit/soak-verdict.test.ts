@@ -57,3 +57,15 @@ test('a run of a few blocks is too short for a verdict', () => {
   for (let atMs = 0; atMs < 60_000; atMs += 1000) floors.add(atMs, [{ name: 'control', rssBytes: 1e8 }]);
   expect(judge(floors.slopes(), COUNTS, COUNTS, []).verdict).toBe('too short');
 });
+
+test('a leak that only the sum is sure of is put down to the process that grows most', () => {
+  const slope = (perHour: number, half: number) => ({ perHour, lowPerHour: perHour - half, highPerHour: perHour + half, blocks: 11, blockMs: 1 }); // prettier-ignore
+  const found = judge(
+    { all: slope(1189, 106), control: slope(189, 1275), stage: slope(1007, 2526) },
+    COUNTS,
+    COUNTS,
+    [],
+  );
+  expect(found).toMatchObject({ verdict: 'leak', process: 'stage' });
+  expect(found.message).toMatch(/^all grows by 1189.0 MB\/h .* most of it stage\.$/);
+});
