@@ -24,7 +24,9 @@ export interface ScreenSize {
 }
 
 const SERIES = [36, 32, 35, 34, 33];
-const LABEL_WIDTH = 9;
+const LABEL_WIDTH = 11;
+/** Between a label and the curve; asciichart puts the whole label into the first of them. */
+const AXIS_CELLS = 3;
 const MOST_POINTS = 400;
 
 /** The last values of the whole and of each process, for the chart: a fixed number of them. */
@@ -87,7 +89,7 @@ function headLines({ subject, sample, watchedMs, slope, notice }: ScreenView, co
   const state = level === null ? '' : `  ${paint(levelColour(level), `● ${level}${step === null ? '' : `, ${step}`}`)}`;
   const first = `${paint(1, 'dh-live')} ${subject}${up}  watched ${clockText(watchedMs)}${state}`;
   const used = `${mb(rssBytes)}${limitBytes === null ? ' MB' : ` of ${mb(limitBytes)} MB`}`;
-  const line = `${limitBytes === null ? '' : `${bar(rssBytes / limitBytes, columns, paint)} `}${paint(1, used)}  ${slopeText(slope)}`;
+  const line = `${limitBytes === null ? '' : `${bar(rssBytes / limitBytes, columns, paint)} `}${paint(1, used)}  slope ${slopeText(slope)}`;
   return notice === null ? [first, line] : [first, line, paint(31, notice)];
 }
 
@@ -122,7 +124,7 @@ function chartLines(
     height: Math.max(2, height - 1),
     min: 0,
     max,
-    offset: LABEL_WIDTH + 2,
+    offset: AXIS_CELLS,
     format: (value) => value.toFixed(0).padStart(LABEL_WIDTH),
     ...(plain ? {} : { colors: colourOf.map((code) => `\u001b[${code}m`) }),
   });
@@ -134,7 +136,7 @@ function chartLines(
   const span = clockText((total.length - 1) * intervalMs);
   return [
     ...text.split('\n').slice(0, height),
-    `${paint(90, pad(`MB, ${span}`, -LABEL_WIDTH - 2))}  ${legend.join('  ')}`,
+    `${paint(90, pad(`MB, ${span}`, -LABEL_WIDTH))}  ${legend.join('  ')}`,
   ];
 }
 

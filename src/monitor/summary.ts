@@ -67,7 +67,8 @@ export class Summary {
   readonly #cpu = new RunningStats();
   readonly #fps = new RunningStats();
   readonly #processing = new RunningStats();
-  readonly #alerts = new Set<string>();
+  /** The last words of each alert: its figures change while it is active. */
+  readonly #alerts = new Map<string, string>();
   #first: number | null = null;
   #last = 0;
   #samples = 0;
@@ -101,7 +102,9 @@ export class Summary {
     this.#fps.add(totals.fpsLowest ?? Number.NaN);
     this.#processing.add(totals.processingMsP99 ?? Number.NaN);
     for (const { name, rssBytes } of sample.processes) this.#seriesOf(name)?.add(atMs, rssBytes);
-    for (const { message } of sample.alerts) if (this.#alerts.size < MOST_SERIES) this.#alerts.add(message);
+    for (const { id, message } of sample.alerts) {
+      if (this.#alerts.size < MOST_SERIES || this.#alerts.has(id)) this.#alerts.set(id, message);
+    }
   }
 
   json(subject: string, exceeded: Exceeded | null, ended: string | null): SummaryJson {
@@ -122,7 +125,7 @@ export class Summary {
       cpuPercent: this.#cpu.summary(),
       fpsLowest: this.#fps.summary(),
       processingMsP99: this.#processing.summary(),
-      alerts: [...this.#alerts],
+      alerts: [...this.#alerts.values()],
       exceeded,
       ended,
     };

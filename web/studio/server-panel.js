@@ -41,7 +41,7 @@ export class ServerPanel {
     const list = byId('alerts');
     const alerts = this.#alerts ?? [];
     const key = JSON.stringify(alerts.map(({ id, severity, message, advice }) => [id, severity, message, advice]));
-    // Only when something changed: the list is read aloud.
+    // Aloud they are said once, by the log; here their figures follow.
     if (list.dataset.key === key) return;
     list.dataset.key = key;
     list.replaceChildren(
