@@ -134,10 +134,7 @@ function chartLines(
     limitMb === null ? '' : shown ? paint(31, '━ limit') : paint(90, `limit ${limitMb.toFixed(0)} MB is far above`),
   ];
   const span = clockText((total.length - 1) * intervalMs);
-  return [
-    ...text.split('\n').slice(0, height),
-    `${paint(90, pad(`MB, ${span}`, -LABEL_WIDTH))}  ${legend.join('  ')}`,
-  ];
+  return [...text.split('\n').slice(0, height), `${paint(90, pad(`MB, ${span}`, -LABEL_WIDTH))}  ${legend.join('  ')}`];
 }
 
 function alertLines({ sample }: ScreenView, columns: number, paint: Paint): string[] {

@@ -7,6 +7,9 @@ import { Trend, type Slope } from './trend.js';
 /** Names of processes that are told apart; a server has a handful. */
 const MOST_SERIES = 64;
 
+/** A server younger than this is still filling its caches and heaps, in ms. */
+const WARM_UP = 10 * 60_000;
+
 class Series {
   readonly #stats = new RunningStats();
   readonly #trend: Trend;
@@ -37,6 +40,8 @@ export interface SummaryJson {
   subject: string;
   samples: number;
   durationMs: number;
+  /** How long the server had run when watching began; null: not known. */
+  uptimeMs: number | null;
   limitBytes: number | null;
   rssBytes: MemorySummary | null;
   unaccountedBytes: MemorySummary | null;
@@ -70,6 +75,7 @@ export class Summary {
   /** The last words of each alert: its figures change while it is active. */
   readonly #alerts = new Map<string, string>();
   #first: number | null = null;
+  #uptimeMs: number | null = null;
   #last = 0;
   #samples = 0;
   #limitBytes: number | null = null;
@@ -92,6 +98,7 @@ export class Summary {
   add(sample: Sample): void {
     const { atMs } = sample;
     const totals = totalsOf(sample);
+    if (this.#first === null) this.#uptimeMs = sample.uptimeMs;
     this.#first ??= atMs;
     this.#last = atMs;
     this.#samples += 1;
@@ -118,6 +125,7 @@ export class Summary {
       subject,
       samples: this.#samples,
       durationMs: this.#last - (this.#first ?? this.#last),
+      uptimeMs: this.#uptimeMs,
       limitBytes: this.#limitBytes,
       rssBytes: this.#total.summary(),
       unaccountedBytes: this.#unaccounted.summary(),
@@ -159,6 +167,10 @@ export function summaryLines(summary: SummaryJson): string[] {
     lines.push(`limit ${mb(limitBytes)} MB, most used ${((100 * rssBytes.max) / limitBytes).toFixed(0)} % of it`);
   }
   lines.push(verdict(rssBytes.slope));
+  const young = summary.uptimeMs !== null && summary.uptimeMs < WARM_UP;
+  if (young && rssBytes.slope && rssBytes.slope.lowPerHour > 0) {
+    lines.push('       the server had just started: what it needs to warm up looks like growth');
+  }
   for (const alert of summary.alerts) lines.push(`alert: ${alert}`);
   return lines;
 }

@@ -33,6 +33,8 @@ describe('the summary', () => {
       expect(text).toContain(part);
     }
     expect(text.match(/alert:/g)).toHaveLength(1);
+    expect(text).not.toContain('just started');
+    expect(summaryLines({ ...json, uptimeMs: 20_000 }).join()).toContain('the server had just started');
   });
 
   it('keeps its size however many names and alerts come by', () => {
