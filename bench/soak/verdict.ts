@@ -47,6 +47,8 @@ export class Floors {
   }
 }
 
+/** An interval wider than this to either side, in MB an hour, contains zero but says nothing. */
+const WIDEST = 300;
 const LASTING: readonly string[] = ['control', 'stage'];
 
 /**
@@ -83,6 +85,10 @@ export function judge(
     return { ...found, verdict: 'errors', message: `${errors.length} errors, first: ${errors[0]}` };
   const all = slopes['all'] ?? null;
   if (all === null) return { ...found, verdict: 'too short', message: 'The run was too short to tell.' };
+  if (all.highPerHour - all.perHour > WIDEST) {
+    const message = `The run was too short, or the machine too busy, to rule a leak out: ${mbPerHour(all)}.`;
+    return { ...found, verdict: 'too short', message };
+  }
   return { ...found, verdict: 'steady', message: `Memory is steady: ${mbPerHour(all)}; nothing else grew.` };
 }
 

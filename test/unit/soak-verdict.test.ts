@@ -69,3 +69,8 @@ test('a leak that only the sum is sure of is put down to the process that grows 
   expect(found).toMatchObject({ verdict: 'leak', process: 'stage' });
   expect(found.message).toMatch(/^all grows by 1189.0 MB\/h .* most of it stage\.$/);
 });
+
+test('an interval so wide that a leak fits into it is not called steady', () => {
+  const all = { perHour: 1238, lowPerHour: -2403, highPerHour: 4880, blocks: 11, blockMs: 1 };
+  expect(judge({ all }, COUNTS, COUNTS, []).verdict).toBe('too short');
+});
