@@ -37,7 +37,8 @@ export class Terminal implements Closable {
   }
 
   get size(): { columns: number; rows: number } {
-    return { columns: this.#stream.columns ?? 80, rows: this.#stream.rows ?? 24 };
+    // A terminal that does not tell its size says 0.
+    return { columns: this.#stream.columns || 80, rows: this.#stream.rows || 24 };
   }
 
   draw(lines: readonly string[]): void {

@@ -110,6 +110,8 @@ describe('the terminal', () => {
     const out = stream();
     const terminal = new Terminal(out, () => terminal.draw([`${terminal.size.columns} columns`]));
     terminal.draw(['80 columns']);
+    out.columns = 0;
+    expect(terminal.size).toEqual({ columns: 80, rows: 24 });
     out.columns = 40;
     for (const listener of out.listeners) listener();
     expect(out.written.at(-1)).toContain('40 columns');
