@@ -18,7 +18,10 @@ let baked: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'render-avatar-'));
   baked = join(folder, 'synthetic.baked');
-  await writeFile(baked, (await bakeAvatar(syntheticAvatar(), { width: WIDTH, height: HEIGHT, cacheDir: folder })).blob);
+  await writeFile(
+    baked,
+    (await bakeAvatar(syntheticAvatar(), { width: WIDTH, height: HEIGHT, cacheDir: folder })).blob,
+  );
 });
 afterAll(async () => {
   await kit.close();
