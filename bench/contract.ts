@@ -10,6 +10,19 @@ import { ANSWERS } from './lib/sentences.js';
 import { startShippedServer } from './lib/shipped-server.js';
 import { WireViewer } from './lib/wire-viewer.js';
 
+interface Report {
+  measurement: object | null;
+  contract: { expectedMb: number; furtherSessionMb: number };
+}
+interface SessionState {
+  state: string;
+  waiting: number;
+  utterance: object | null;
+}
+interface Stats {
+  processes: { name: string; rssBytes: number }[];
+}
+
 interface Measured {
   totalMb: number;
   byProcess: Record<string, number>;
@@ -32,20 +45,20 @@ async function compare(preset: string, count: number): Promise<void> {
   const server = await startShippedServer(['--preset', preset]);
   try {
     // The self-measurement of the first start is a process of its own, and soon over.
-    await until(async () => (await server.get('/api/v1/report')).measurement, 60_000);
-    const { contract } = await server.get('/api/v1/report');
+    await until(async () => ((await server.get('/api/v1/report')) as Report).measurement, 60_000);
+    const { contract } = (await server.get('/api/v1/report')) as Report;
     const viewers = [await watch(server, 'main')];
     await speak(server, 'main', 0);
     const one = await measure(server);
     line(preset, 1, contract.expectedMb, one);
     for (let i = 2; i <= count; i++) {
       await server.post('/api/v1/sessions', { id: `s${i}` });
-      await until(async () => (await server.get(`/api/v1/sessions/s${i}`)).state === 'idle', 60_000);
+      await until(async () => ((await server.get(`/api/v1/sessions/s${i}`)) as SessionState).state === 'idle', 60_000);
       viewers.push(await watch(server, `s${i}`));
       await speak(server, `s${i}`, i);
     }
     const all = await measure(server);
-    const { memoryMb } = await server.get(`/api/v1/plan?sessions=${count}`);
+    const { memoryMb } = (await server.get(`/api/v1/plan?sessions=${count}`)) as { memoryMb: number };
     line(preset, count, memoryMb, all);
     figures[`${preset}_furtherSessionMb_measured`] = (all.totalMb - one.totalMb) / (count - 1);
     figures[`${preset}_furtherSessionMb_contract`] = contract.furtherSessionMb;
@@ -68,9 +81,9 @@ function line(preset: string, count: number, expectedMb: number, { totalMb }: Me
 async function measure(server: TestServer): Promise<Measured> {
   let most: Measured = { totalMb: 0, byProcess: {} };
   for (let second = 0; second < 10; second++) {
-    const { processes } = await server.get('/api/v1/stats');
+    const { processes } = (await server.get('/api/v1/stats')) as Stats;
     const byProcess: Record<string, number> = {};
-    for (const { name, rssBytes } of processes as { name: string; rssBytes: number }[]) {
+    for (const { name, rssBytes } of processes) {
       if (name === 'control' || name.startsWith('stage-')) byProcess[name] = rssBytes / 1e6;
     }
     const totalMb = Object.values(byProcess).reduce((sum, mb) => sum + mb, 0);
@@ -89,7 +102,7 @@ async function watch(server: TestServer, session: string): Promise<WireViewer> {
 async function speak(server: TestServer, session: string, turn: number): Promise<void> {
   await server.post(`/api/v1/sessions/${session}/say`, { text: ANSWERS[turn % ANSWERS.length] });
   await until(async () => {
-    const { state, waiting, utterance } = await server.get(`/api/v1/sessions/${session}`);
+    const { state, waiting, utterance } = (await server.get(`/api/v1/sessions/${session}`)) as SessionState;
     return state === 'idle' && waiting === 0 && utterance === null;
   }, 60_000);
 }
