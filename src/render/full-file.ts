@@ -36,7 +36,7 @@ export async function renderFull({
   onProgress,
 }: FullJob): Promise<number> {
   const track = new SoundTrack(clips);
-  const sound = new PartSound(output.format, output.soundKbps, totalSamples, (into, at) => track.read(into, at));
+  const sound = new PartSound(output.format, output.soundKbps, totalSamples, (into, at) => track.read(into, at), true);
   let file = null as PartFile | null;
   try {
     for (const part of parts) {

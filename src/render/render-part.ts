@@ -33,9 +33,8 @@ export async function renderPart(job: PartJob, options: RenderPartOptions): Prom
   const { startSample, endSample, output } = job;
   const grid = new FrameGrid(endSample - startSample, output.rate);
   const track = new SoundTrack(job.clips);
-  const sound = new PartSound(output.format, output.soundKbps, endSample - startSample, (into, sample) =>
-    track.read(into, startSample + sample),
-  );
+  const read = (into: Int16Array, sample: number): void => track.read(into, startSample + sample);
+  const sound = new PartSound(output.format, output.soundKbps, endSample - startSample, read, startSample === 0);
   let file = null as PartFile | null;
   let frame = 0;
   try {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { DhError } from '../errors.js';
@@ -156,6 +156,7 @@ class Render {
     try {
       const outputLock = await ProjectLock.acquire(join(outputFolder, '.render.lock'), `The folder ${outputFolder}`);
       try {
+        await this.#refuseForeignFolder();
         return await this.#locked();
       } finally {
         await outputLock.close();
@@ -164,6 +165,17 @@ class Render {
       this.#stills.close();
       await lock.close();
     }
+  }
+
+  /** The files of another project would be overwritten. */
+  async #refuseForeignFolder(): Promise<void> {
+    const { outputFolder, project } = this.#settings;
+    const text = await readFile(join(outputFolder, 'index.json'), 'utf8').catch(() => null);
+    const owner = text === null ? undefined : /"project": "([^"]*)"/.exec(text)?.[1];
+    if (owner === undefined || owner === project) return;
+    throw new DhError('bad_request', `${outputFolder} holds the videos of the project ${owner}.`, {
+      hint: `Choose another folder, or go on with that project: --project ${owner}`,
+    });
   }
 
   async #locked(): Promise<RenderResult> {

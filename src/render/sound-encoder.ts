@@ -27,12 +27,15 @@ export class PartSound implements Closable {
   #fed: number;
   #ended = false;
 
-  /** `read` fills a block with the sound from a sample on, counted from the part's first; it may be negative. */
+  /** `read` fills a block with the sound from a sample on, counted from the part's first; it may be negative.
+   * `isFirst`: before the part there is nothing.
+   */
   constructor(
     format: VideoFormat,
     bitrateKbps: number,
     lengthSamples: number,
     read: (into: Int16Array, sample: number) => void,
+    isFirst: boolean,
   ) {
     this.#opus = format === 'webm';
     if (this.#opus) {
@@ -44,7 +47,7 @@ export class PartSound implements Closable {
       this.#paddingSamples = 1024;
     }
     // AAC: one frame, with the encoder's own 1024 samples as much as players expect. Opus: RFC 7845, 4.2 asks for 80 ms.
-    this.#leadSamples = this.#opus ? 3 * 960 : 1024;
+    this.#leadSamples = isFirst ? 0 : this.#opus ? 3 * 960 : 1024;
     this.#lengthSamples = lengthSamples;
     this.#read = read;
     this.#fed = -this.#leadSamples;

@@ -298,6 +298,10 @@ test('one project is rendered once at a time, and projects do not share an outpu
   expect([one.status, two.status].sort()).toEqual(['fulfilled', 'rejected']);
   const failed = (one.status === 'rejected' ? one : two) as PromiseRejectedResult;
   expect(failed.reason).toMatchObject({ code: 'render_busy' });
+  await expect(kit.run({ ...wanted, project: 'other' })).rejects.toMatchObject({
+    code: 'bad_request',
+    hint: expect.stringContaining('--project test'),
+  });
 });
 
 test('a dry run writes nothing', async () => {
