@@ -1,7 +1,5 @@
 import type { Clock } from '../units.js';
 
-export { onCleanup } from './cleanups.js';
-
 /** What pieces of work under one label did to the memory of the process, over the last ones of them. */
 export interface ScopeFigures {
   label: string;

@@ -11,7 +11,7 @@ import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
-import { cleanups } from '../guard/cleanups.js';
+import { cleanups, onCleanup } from '../guard/cleanups.js';
 import { effectiveLimitBytes } from '../guard/memory-limit.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { memoryScope } from '../guard/memory-scope.js';
@@ -89,6 +89,8 @@ export class Control {
       ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
     });
     this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
+    // A process that waits for the next file is the first that can go.
+    onCleanup(() => this.#media.endIdle(), { atHardLevel: true });
     this.#uploads = new UploadStore({ dir: temp, maxBytes: () => this.#config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue(avatarFolders(config));
     this.#bakes = new BakeService({

@@ -4,7 +4,7 @@ import type { GuardState } from '../guard/guard-state.js';
 import { ImageCache } from '../guard/image-cache.js';
 import type { WatchdogActions } from '../guard/memory-watchdog.js';
 import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
-import { memoryScope } from '../guard/memory-scope.js';
+import { memoryScope, monitored } from '../guard/memory-scope.js';
 import type { LoopDelayFigures } from '../guard/loop-delay.js';
 import type { IdleQuality } from '../config/schema.js';
 import type { StageOptions } from './options.js';
@@ -51,7 +51,7 @@ export class Stage {
   }
 
   readonly api: StageApi = {
-    openSession: (spec) => memoryScope('open session', () => this.#open(spec)),
+    openSession: monitored('open session', (spec) => this.#open(spec)),
     closeSession: async (id) => this.#closeOne(id),
     beginUtterance: async (sessionId, spec) => this.#get(sessionId).begin(spec),
     pushSound: (sessionId, utteranceId, slice) => this.#get(sessionId).push(utteranceId, slice),

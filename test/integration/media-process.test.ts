@@ -82,6 +82,20 @@ describe('the media process', () => {
     expect(client.stats().jobs).toBe(0);
   });
 
+  it('ends at once when memory is short, but not while a file is open', async () => {
+    const client = open({ idleMs: 60_000 });
+    const pieces = client.decode(path);
+    await pieces.next();
+    const pid = client.pid!;
+    client.endIdle();
+    await pieces.next();
+    expect(client.pid).toBe(pid);
+    await pieces.return();
+    client.endIdle();
+    expect(client.pid).toBeNull();
+    await vi.waitFor(() => expect(gone(pid)).toBe(true), 5_000);
+  });
+
   it('fails only the file that hangs; the other goes on where it was, without a gap', async () => {
     const client = open();
     const whole = await all(client.decode(path));
