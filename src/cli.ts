@@ -4,6 +4,7 @@ import { avatarCommand } from './cli/avatar.js';
 import { monitorCommand } from './cli/monitor.js';
 import { reportCommand } from './cli/report.js';
 import { renderCommand } from './cli/render.js';
+import { renderWorkerCommand } from './cli/render-worker.js';
 import { sayCommand } from './cli/say.js';
 import { serveCommand } from './cli/serve.js';
 import { packageVersion } from './entry.js';
@@ -18,6 +19,7 @@ const program = new Command('dh-live')
   .addCommand(sayCommand())
   .addCommand(avatarCommand())
   .addCommand(renderCommand())
+  .addCommand(renderWorkerCommand())
   .addCommand(monitorCommand())
   .addCommand(reportCommand());
 for (const command of program.commands) command.exitOverride();

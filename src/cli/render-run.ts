@@ -65,7 +65,7 @@ export async function runRender(input: string, flags: RenderFlags): Promise<numb
   let preparer: ClipPreparer | null = null;
   try {
     const settings = settingsOf(input, flags, await readClipList(input));
-    preparer = await openPreparer(media.get, speech.get);
+    preparer = await openPreparer(media.get, speech.get, settings);
     const result = await render(settings, {
       media: media.get,
       speech: speech.get,
@@ -87,8 +87,18 @@ export async function runRender(input: string, flags: RenderFlags): Promise<numb
   }
 }
 
-async function openPreparer(media: () => MediaClient, speech: () => SpeechService): Promise<ClipPreparer> {
-  return new LocalPreparer(media, speech);
+/** Over Redis when there is one, else in this process. */
+async function openPreparer(
+  media: () => MediaClient,
+  speech: () => SpeechService,
+  { jobs, dryRun }: RenderSettings,
+): Promise<ClipPreparer> {
+  const local = new LocalPreparer(media, speech);
+  const url = process.env['REDIS_URL'];
+  if (!url || dryRun) return local;
+  // Only here: nobody else needs what this loads.
+  const { RedisPreparer } = await import('../render/redis-preparer.js');
+  return RedisPreparer.open({ url, local, jobs });
 }
 
 function settingsOf(input: string, flags: RenderFlags, clips: ListedClip[]): RenderSettings {

@@ -144,6 +144,29 @@ export const LimitsSchema = z.strictObject({
   maxUploadDurationS: z.number().min(1).default(3600).describe('Longest sound of an uploaded file, in seconds.'),
 });
 
+export const RendersSchema = z.strictObject({
+  folder: z
+    .string()
+    .optional()
+    .describe('Folder whose files renders over HTTP may use. Without it they use uploads and text only.'),
+  concurrency: z
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .describe('Renders over HTTP that run at a time; others wait.')
+    .meta(RESTART),
+  maxWaiting: z.number().int().min(0).max(1000).default(20).describe('Most renders that wait; more are refused.'),
+  keepHours: z
+    .number()
+    .min(0.1)
+    .default(24)
+    .describe('How long finished renders and unused uploads are kept, in hours.'),
+  maxUploadsMb: z.number().min(1).default(4000).describe('Most space that uploads for renders take together, in MB.'),
+});
+export type RendersConfig = z.infer<typeof RendersSchema>;
+
 export const MonitorSchema = z.strictObject({
   cpuPercent: z
     .number()
@@ -184,6 +207,7 @@ export const ConfigSchema = z.strictObject({
   server: ServerSchema.prefault({}),
   stages: StagesSchema.prefault({}),
   limits: LimitsSchema.prefault({}),
+  renders: RendersSchema.prefault({}),
   session: ProfileSchema.prefault({}).describe('What a session is like unless it asks for another preset.'),
   memory: MemorySchema.prefault({}),
   monitor: MonitorSchema.prefault({}),

@@ -24,6 +24,8 @@ export interface ClipPreparer extends Closable {
    * `media_unavailable`; the reason of the signal.
    */
   prepare(task: PrepareTask, folder: string, signal: AbortSignal): Promise<PreparedClip>;
+  /** Calls that are worth having open at a time, whatever `--jobs` says: others do the work. */
+  readonly abreast?: number;
   /** Memory of processes of its own. */
   rssBytes(): number;
 }

@@ -80,6 +80,7 @@ const RESUMABLE = new Set([
   'clips_invalid',
   'task_crashed',
   'media_unavailable',
+  'server_unreachable',
   'not_found',
 ]);
 /** What a clip itself is to blame for. */
@@ -398,7 +399,7 @@ class Render {
     this.#meter.clipsDone = this.#meter.clips - clips.length;
     this.#meter.tell(true);
     const failed: BadClip[] = [];
-    await this.#each(groups, this.#settings.jobs, async (group) => {
+    await this.#each(groups, this.#tools.preparer.abreast ?? this.#settings.jobs, async (group) => {
       const [{ key, source, aboutS }] = group as [CheckedClip];
       try {
         const found = await this.#store.find(key);

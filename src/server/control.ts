@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { BakeService } from '../avatar/bake-service.js';
@@ -25,6 +25,8 @@ import { applyConfig } from './apply-config.js';
 import { AudioSockets } from './audio-socket.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
+import { Renders } from './renders/renders.js';
+import { ChildTaskRunner } from './renders/task-runner.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { IdleQualityCap } from './idle-quality-cap.js';
 import { ServerEvents } from './server-events.js';
@@ -68,6 +70,8 @@ export class Control {
   readonly #events = new ServerEvents();
   readonly #temp: string;
   readonly sessions: SessionRegistry;
+  readonly #renderRunner: ChildTaskRunner;
+  #renders: Renders | null = null;
   #app: FastifyInstance | null = null;
   #sockets: AudioSockets | null = null;
   #statsLine: { close(): void } | null = null;
@@ -87,6 +91,10 @@ export class Control {
       pools: this.#pools,
       maxCharacters: () => this.#config.limits.maxTextChars,
       ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
+    });
+    this.#renderRunner = new ChildTaskRunner({
+      concurrency: config.renders.concurrency,
+      maxWaiting: () => this.#config.renders.maxWaiting,
     });
     this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
     // A process that waits for the next file is the first that can go.
@@ -125,6 +133,7 @@ export class Control {
         [
           { name: 'media', pid: this.#media.pid },
           { name: 'bake', pid: this.#bakes.pid },
+          ...this.#renderRunner.pids().map((pid) => ({ name: 'render', pid })),
         ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
       memory: () => this.#memory.summary(),
       memoryLimitBytes: () => this.contract.limitMb * 1e6,
@@ -217,7 +226,15 @@ export class Control {
     const { log } = this.#options;
     const config = this.#config;
     this.#onStopRequest = onStopRequest;
-    this.#app = await createApp(this.#context());
+    this.#renders = await Renders.open({
+      folder: join(dirname(this.#options.cacheDir), 'renders'),
+      otherwise: join(this.#temp, 'renders'),
+      config: () => this.#config.renders,
+      maxUploadBytes: () => this.#config.limits.maxUploadMb * 1e6,
+      runner: this.#renderRunner,
+      now: Date.now,
+    });
+    this.#app = await createApp(this.#context(this.#renders));
     await this.#app.listen({ host: config.server.host, port: config.server.port });
     this.#sockets = new AudioSockets(() => this.#config, this.sessions, this.#app.server);
     this.#memory.markBase();
@@ -272,6 +289,7 @@ export class Control {
           this.#supervisor.close(SHUTDOWN_LIMIT / 3),
           this.#speech.close(),
           this.#pools.close(SHUTDOWN_LIMIT / 10),
+          this.#renders?.close(),
           this.#uploads.close(),
           this.#media.close(),
           this.#bakes.close(),
@@ -311,7 +329,7 @@ export class Control {
     this.#statsLine = startStatsLine(this.#stats, this.#config.statsIntervalS, this.#options.log);
   }
 
-  #context(): ServerContext {
+  #context(renders: Renders): ServerContext {
     const { config: live, log } = this.#options;
     return {
       get config() {
@@ -321,6 +339,7 @@ export class Control {
       log,
       events: this.#events,
       sessions: this.sessions,
+      renders,
       stats: this.#stats,
       memory: this.#memory,
       monitor: this.#monitor,

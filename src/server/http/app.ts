@@ -11,6 +11,7 @@ import { memoryRoutes } from './memory-routes.js';
 import { metaRoutes } from './meta-routes.js';
 import { monitorRoutes } from './monitor-routes.js';
 import { pageRoutes } from './page-routes.js';
+import { renderRoutes } from './render-routes.js';
 import { sessionRoutes } from './session-routes.js';
 import { whepRoutes } from './whep-routes.js';
 
@@ -55,6 +56,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   await app.register(sessionRoutes(context), { prefix: '/api/v1' });
   await app.register(memoryRoutes(context), { prefix: '/api/v1' });
   await app.register(monitorRoutes(context), { prefix: '/api/v1' });
+  await app.register(renderRoutes(context), { prefix: '/api/v1' });
   await app.register(metaRoutes(context));
   await app.register(configRoutes(context), { prefix: '/api/v1' });
   await app.register(whepRoutes(context));

@@ -7,6 +7,7 @@ import type { SpeechPiece } from '../../units.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
 import type { ServerMemory } from '../server-memory.js';
+import type { Renders } from '../renders/renders.js';
 import type { SessionRegistry } from '../session-registry.js';
 import type { ServerMonitor } from '../server-monitor.js';
 import type { ServerStats } from '../server-stats.js';
@@ -26,6 +27,7 @@ export interface ServerContext {
   log: Logger;
   events: ServerEvents;
   sessions: SessionRegistry;
+  renders: Renders;
   stats: ServerStats;
   memory: ServerMemory;
   monitor: ServerMonitor;

@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { DhError } from '../../errors.js';
 import type { Session } from '../session.js';
 import { Utterance } from '../utterance.js';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
 import { streamEvents } from './event-stream.js';
+import { fileOf } from './file-body.js';
 
 const Name = z.string().min(1).max(100);
 const CreateBody = z.strictObject({
@@ -75,7 +74,7 @@ export function sessionRoutes(context: ServerContext) {
       uploads.post('/sessions/:id/audio', async (request: WithId, reply) => {
         const session = sessions.get(request.params.id);
         const { interrupt } = check(AudioQuery, request.query);
-        const open = await context.receive(await soundOf(request, context.config.limits.maxUploadMb * 1e6));
+        const open = await context.receive(await fileOf(request, context.config.limits.maxUploadMb * 1e6));
         const utterance = new Utterance(open);
         try {
           await utterance.prime(); // a file that cannot be decoded is refused here, not later in an event
@@ -87,19 +86,6 @@ export function sessionRoutes(context: ServerContext) {
       });
     });
   };
-}
-
-/** The sound of an upload: the body itself, or the part named `file` of a form. */
-async function soundOf(request: FastifyRequest, maxBytes: number): Promise<Readable> {
-  if (request.isMultipart()) {
-    const part = await request.file({ limits: { fileSize: maxBytes } });
-    if (!part) throw new DhError('bad_request', 'The form has no file.', { hint: 'Send it in a part named "file".' });
-    return part.file;
-  }
-  if (request.body === undefined || request.body === null) {
-    throw new DhError('audio_invalid', 'The body is empty.', { hint: 'Send a sound file as the body.' });
-  }
-  return request.body as Readable;
 }
 
 async function accept(
