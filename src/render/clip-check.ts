@@ -92,7 +92,7 @@ export class ClipChecker {
     const { text, voice, language } = source;
     const plan = this.#tools.speech().plan({ text, voice: voice ?? undefined, language: language ?? undefined });
     const key = keyOf(hashOf(JSON.stringify(['text', plan])));
-    return { key, aboutS: text.length / 14 + 1 };
+    return { key, aboutS: text.length / 17 + 0.5 };
   }
 
   async #file(path: string): Promise<{ key: string; aboutS: number }> {

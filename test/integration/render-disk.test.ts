@@ -22,7 +22,7 @@ const isRoot = process.getuid?.() === 0;
 function mount(at: string, size: string): boolean {
   mkdirSync(at);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', at], { stdio: 'ignore' });
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', at], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -57,16 +57,16 @@ test.skipIf(!isRoot)(
       ).length;
       expect(kept).toBeGreaterThan(0);
       // In phase two, where the parts go.
-      execFileSync('mount', ['-o', 'remount,size=1100k', disk]);
+      execFileSync('/bin/mount', ['-o', 'remount,size=1100k', disk]);
       await expect(kit.run(wanted, { free })).rejects.toMatchObject({ code: 'disk_full' });
       expect((await readdir(join(disk, 'out'))).filter((name) => name.startsWith('.'))).toEqual([]);
-      execFileSync('mount', ['-o', 'remount,size=50m', disk]);
+      execFileSync('/bin/mount', ['-o', 'remount,size=50m', disk]);
       const result = await kit.run(wanted, { free });
       for (const { file } of result!.parts) {
         expect(hashOfFile(join(disk, 'out', file))).toBe(hashOfFile(join(folder, 'out', file)));
       }
     } finally {
-      execFileSync('umount', [disk]);
+      execFileSync('/bin/umount', [disk]);
     }
   },
 );
