@@ -50,6 +50,8 @@ const TABLE = {
 
 export type ErrorCode = keyof typeof TABLE;
 
+export const ERROR_CODES = Object.keys(TABLE) as readonly ErrorCode[];
+
 /** How an error travels: in an HTTP body as `{error}`, and between processes. */
 export interface ErrorJson {
   code: ErrorCode;

@@ -1,5 +1,5 @@
 /** What a soak has found: whether memory or anything countable grew. */
-import { Trend, type Slope } from '../../src/monitor/trend.js';
+import { Trend, type Slope } from '../../src/guard/trend.js';
 
 /** Whatever ought to be the same before and after, by name. */
 export type Counts = Record<string, number>;

@@ -1,5 +1,5 @@
 import type { MemoryConfig, MonitorConfig } from '../config/schema.js';
-import { Trend } from '../monitor/trend.js';
+import { Trend } from './trend.js';
 import { FRAME_RATE } from '../units.js';
 import { ALERT_RULES as RULES } from './alert-rules.js';
 import { AlertBook, type Alert } from './alerts.js';

@@ -3,7 +3,7 @@ import { clockText } from './duration.js';
 import type { Sample, SessionSample } from './sample.js';
 import { slopeText } from './summary.js';
 import { cut, mb, pad, wrap } from './text.js';
-import type { Slope } from './trend.js';
+import type { Slope } from '../guard/trend.js';
 
 /** Everything that the screen shows. */
 export interface ScreenView {

@@ -2,7 +2,7 @@ import { clockText } from './duration.js';
 import { RunningStats, type SeriesSummary } from './running-stats.js';
 import { totalsOf, type Sample } from './sample.js';
 import { mb, pad } from './text.js';
-import { Trend, type Slope } from './trend.js';
+import { Trend, type Slope } from '../guard/trend.js';
 
 /** Names of processes that are told apart; a server has a handful. */
 const MOST_SERIES = 64;

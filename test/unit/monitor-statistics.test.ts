@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { clockText, parseDuration } from '../../src/monitor/duration.js';
 import { RunningStats } from '../../src/monitor/running-stats.js';
-import { Trend, tQuantile } from '../../src/monitor/trend.js';
+import { Trend, tQuantile } from '../../src/guard/trend.js';
 
 /** Mulberry32: the same numbers every time. */
 function random(seed: number): () => number {
