@@ -38,6 +38,9 @@ export type PeerFactory = (offer: CheckedOffer, options: PeerOptions, events: Pe
 const GATHERING_LIMIT_MS = 2000;
 const MSID = 'dh-live';
 
+/** For a peer that is closed. */
+const NOBODY: PeerEvents = { onConnected: () => undefined, onGone: () => undefined, onRtcp: () => undefined };
+
 /** Connections and tracks that are collected close their native part, so all are held until they say they are closed. */
 const alive = new Set<object>();
 
@@ -55,10 +58,11 @@ export const createPeer: PeerFactory = (offer, options, events) => new NativePee
 class NativePeer implements Peer {
   readonly answer: Promise<string>;
   readonly #connection: PeerConnection;
-  readonly #tracks: Partial<Record<MediaKind, Track>> = {};
-  readonly #events: PeerEvents;
+  #tracks: Partial<Record<MediaKind, Track>> = {};
+  #events: PeerEvents;
   #connected = false;
   #over = false;
+  #ended = false;
   #giveUp: (error: DhError) => void = () => undefined;
 
   constructor(offer: CheckedOffer, options: PeerOptions, events: PeerEvents) {
@@ -96,10 +100,15 @@ class NativePeer implements Peer {
     if (this.#over) return;
     this.#over = true;
     this.#giveUp(new DhError('stage_unavailable', 'The connection was closed before its answer was ready.'));
+    // A native track holds its callbacks, and thereby this object, until it is collected, which is when nothing holds the
+    // track: the hub must not hang on that, and the tracks are let go once nothing native is at work.
+    this.#giveUp = () => undefined;
+    this.#events = NOBODY;
     try {
       this.#connection.close();
+      if (this.#ended) this.#tracks = {};
     } catch {
-      alive.delete(this);
+      this.#end();
     }
   }
 
@@ -146,9 +155,16 @@ class NativePeer implements Peer {
   }
 
   #onState(state: string): void {
-    if (state === 'closed') alive.delete(this);
+    if (state === 'closed') this.#end();
     if (state === 'connected') this.#connectWhenOpen();
     if ((state === 'failed' || state === 'closed') && !this.#over) this.#events.onGone();
+  }
+
+  /** Nothing native is at work any more. */
+  #end(): void {
+    this.#ended = true;
+    alive.delete(this);
+    if (this.#over) this.#tracks = {};
   }
 
   #connectWhenOpen(): void {
