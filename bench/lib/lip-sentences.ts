@@ -80,8 +80,6 @@ export const SENTENCES = {
   },
 } as const;
 
-export type BenchLanguage = keyof typeof SENTENCES;
-
 /** The voices that are judged, and the language of each. */
 export const BENCH_VOICES = [
   { name: 'en', engine: 'espeak', language: 'en' },

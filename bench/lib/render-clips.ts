@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { SpeechService } from '../../src/speech/speech-service.js';
+import { wav } from '../../test/support/server.js';
 import { ANSWERS, STORIES } from './sentences.js';
 
 /** Speech of its own: sentences of 1 to 9 seconds in the embedded voices, as WAV files. Returns their exact seconds. */
@@ -43,21 +44,4 @@ export async function makeClips(folder: string, count: number): Promise<number> 
 export async function makeBackground(path: string): Promise<void> {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="1280" height="720"><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#24506e"/><stop offset="1" stop-color="#d9a066"/></linearGradient></defs><rect width="1280" height="720" fill="url(#g)"/>${Array.from({ length: 60 }, (_, i) => `<circle cx="${(i * 211) % 1280}" cy="${(i * 137) % 720}" r="${10 + ((i * 29) % 60)}" fill="#fff" opacity="0.08"/>`).join('')}</svg>`;
   await sharp(Buffer.from(svg)).png().toFile(path);
-}
-
-function wav(samples: Int16Array, rateHz: number): Buffer {
-  const head = Buffer.alloc(44);
-  head.write('RIFF', 0);
-  head.writeUInt32LE(36 + samples.byteLength, 4);
-  head.write('WAVEfmt ', 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(1, 22);
-  head.writeUInt32LE(rateHz, 24);
-  head.writeUInt32LE(rateHz * 2, 28);
-  head.writeUInt16LE(2, 32);
-  head.writeUInt16LE(16, 34);
-  head.write('data', 36);
-  head.writeUInt32LE(samples.byteLength, 40);
-  return Buffer.concat([head, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)]);
 }

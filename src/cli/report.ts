@@ -16,17 +16,18 @@ export function reportCommand(): Command {
   return new Command('report')
     .description('What a running server decided by itself and why, its memory contract, and how much it can take.')
     .option('--url <url>', 'where the server is', 'http://127.0.0.1:8010')
-    .option('--token <token>', 'access token, when the server has one')
+    .option('--token <token>', 'its access token, when it has one (or DH_LIVE_SERVER_TOKEN)')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  dh-live report --url http://127.0.0.1:8010')
     .action(async (flags: Flags) => {
-      const report = await fetchReport(flags);
+      const { url, token = process.env['DH_LIVE_SERVER_TOKEN'] } = flags;
+      const report = await fetchReport(url, token);
       process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : `${reportText(report)}\n`);
     });
 }
 
 /** Throws `server_unreachable`, `bad_request` for an address that is none, and what the server answers. */
-async function fetchReport({ url, token }: Flags): Promise<Report> {
+async function fetchReport(url: string, token: string | undefined): Promise<Report> {
   if (!URL.canParse(url) || !/^https?:/.test(url)) {
     throw new DhError('bad_request', `"${url}" is no address of a server.`, { hint: '--url http://127.0.0.1:8010' });
   }

@@ -10,23 +10,11 @@ import type { RenderEvent } from '../../src/render/render-events.js';
 import { render, type RenderSettings, type RenderTools } from '../../src/render/render.js';
 import { SpeechService } from '../../src/speech/speech-service.js';
 import { decodeFile } from './decode-media.js';
+import { wav as wavFile } from './server.js';
 
 /** A 16-bit mono WAV file. */
 export function wav(samples: Int16Array, rateHz = 48_000): Buffer {
-  const head = Buffer.alloc(44);
-  head.write('RIFF', 0);
-  head.writeUInt32LE(36 + samples.byteLength, 4);
-  head.write('WAVEfmt ', 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(1, 22);
-  head.writeUInt32LE(rateHz, 24);
-  head.writeUInt32LE(rateHz * 2, 28);
-  head.writeUInt16LE(2, 32);
-  head.writeUInt16LE(16, 34);
-  head.write('data', 36);
-  head.writeUInt32LE(samples.byteLength, 40);
-  return Buffer.concat([head, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)]);
+  return wavFile(samples, rateHz);
 }
 
 /** A tone that differs from clip to clip, with a sharp beginning and end. */
