@@ -117,7 +117,7 @@ export const StagesSchema = z.strictObject({
     .min(0)
     .max(64)
     .default(0)
-    .describe('Stage processes; 0 means cores − 1, at least 1.')
+    .describe('Stage processes; 0 means cores − 1, at least 1, and no more than the memory limit bears.')
     .meta(RESTART),
   firstPort: z
     .number()
