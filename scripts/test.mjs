@@ -20,4 +20,5 @@ const { status } = spawnSync(process.execPath, [vitest, 'run', ...process.argv.s
   stdio: 'inherit',
   env: { ...process.env, CHROMIUM: chromium },
 });
+console.log('Not run here: tests that need a Redis server (npm run test:redis).');
 process.exit(status ?? 1);

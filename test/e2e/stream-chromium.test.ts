@@ -204,7 +204,8 @@ describe('a session in Chromium', () => {
     expect({ packetsLost, pliCount }).toEqual({ packetsLost: 0, pliCount: 0 });
     const [viewer] = sessions.one!.hub.stats().viewers;
     expect(viewer!.droppedPictures).toBe(0);
-    const { shown } = await seenBy(watcher);
-    expect(framesReceived).toBeGreaterThanOrEqual(shown.at(-1)!.frame - shown[0]!.frame);
+    // A picture that is looked at before it is painted is black, which reads as 0.
+    const numbers = (await seenBy(watcher)).shown.map(({ frame }) => frame).filter((frame) => frame > 0);
+    expect(framesReceived).toBeGreaterThanOrEqual(numbers.at(-1)! - numbers[0]!);
   });
 });
