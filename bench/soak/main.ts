@@ -9,7 +9,7 @@
  */
 import { parseArgs } from 'node:util';
 import { packagePath } from '../../src/entry.js';
-import { clockText, parseDuration } from '../../src/monitor/duration.js';
+import { clockText, parseDuration } from '../../src/durations.js';
 import { startServer, type TestServer } from '../../test/support/server.js';
 import { launchBrowser, openPage } from '../../test/support/viewer-probe.js';
 import { HEAP_FLAGS, MALLOC_ENV } from '../../src/server/malloc-env.js';
@@ -149,7 +149,7 @@ function planted(): Record<string, string> {
 }
 
 function duration(name: string, text: string): number {
-  return parseDuration(text) ?? usage(`--${name} is a time such as 90s, 30m or 2h, not "${text}"`);
+  return parseDuration(text, 's') || usage(`--${name} is a time such as 90s, 30m or 2h, not "${text}"`);
 }
 
 function usage(message: string): never {

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseDuration } from '../monitor/duration.js';
+import { parseDuration } from '../durations.js';
 import type { MonitorFlags } from './monitor-run.js';
 
 /** Asking more often would itself be a load, in ms. */
@@ -53,8 +53,8 @@ function megabytes(text: string): number {
 }
 
 function duration(text: string): number {
-  const value = parseDuration(text);
-  if (value === null) throw new InvalidArgumentError('It is a time, as in 500ms, 90s, 10m, 2h.');
+  const value = parseDuration(text, 's') ?? 0;
+  if (value === 0) throw new InvalidArgumentError('It is a time, as in 500ms, 90s, 10m, 2h.');
   return value;
 }
 

@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseDuration } from '../render/durations.js';
+import { parseDuration } from '../durations.js';
+import type { FrameRate } from '../render/frame-grid.js';
 import { VIDEO_FORMATS } from '../render/output.js';
+import { parseRate, parseSize, RATE_RULE, SIZE_RULE } from '../render/picture-settings.js';
 import type { RenderFlags } from './render-run.js';
 
 export function renderCommand(): Command {
@@ -61,24 +63,15 @@ function milliseconds(value: string): number {
 }
 
 function size(value: string): { width: number; height: number } {
-  const [width = 0, height = 0] = value.split(/[x×]/).map(Number);
-  const fits = (side: number) => Number.isInteger(side) && side % 2 === 0 && side >= 64 && side <= 3840;
-  if (!fits(width) || !fits(height)) throw new InvalidArgumentError('Even numbers from 64 to 3840, as in 1280x720.');
-  return { width, height };
+  const pixels = parseSize(value);
+  if (pixels === null) throw new InvalidArgumentError(`${SIZE_RULE}.`);
+  return pixels;
 }
 
-function rate(value: string): { num: number; den: number } {
-  const [, num = '0', den = '1'] = /^(\d+)\/(\d+)$/.exec(value) ?? [];
-  const known: Record<string, [number, number]> = {
-    '23.976': [24000, 1001],
-    '29.97': [30000, 1001],
-    '59.94': [60000, 1001],
-  };
-  const [n, d] = known[value] ?? (value.includes('/') ? [Number(num), Number(den)] : [Number(value), 1]);
-  if (!Number.isInteger(n) || d < 1 || n / d < 1 || n / d > 120) {
-    throw new InvalidArgumentError('1 to 120, as in 25, 29.97 or 30000/1001.');
-  }
-  return { num: n, den: d };
+function rate(value: string): FrameRate {
+  const pictures = parseRate(value);
+  if (pictures === null) throw new InvalidArgumentError(`${RATE_RULE}.`);
+  return pictures;
 }
 
 function count(value: string): number {

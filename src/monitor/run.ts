@@ -1,6 +1,6 @@
 import { DhError } from '../errors.js';
 import { CsvFile } from './csv-file.js';
-import { clockText } from './duration.js';
+import { clockText } from '../durations.js';
 import { CSV_HEADER, csvRow, jsonLine, plainLine } from './lines.js';
 import type { Sample, Source } from './sample.js';
 import { ChartHistory, renderScreen, type ScreenView } from './screen.js';

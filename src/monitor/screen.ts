@@ -1,5 +1,5 @@
 import asciichart from 'asciichart';
-import { clockText } from './duration.js';
+import { clockText } from '../durations.js';
 import type { Sample, SessionSample } from './sample.js';
 import { slopeText } from './summary.js';
 import { cut, mb, pad, wrap } from './text.js';

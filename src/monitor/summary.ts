@@ -1,4 +1,4 @@
-import { clockText } from './duration.js';
+import { clockText } from '../durations.js';
 import { RunningStats, type SeriesSummary } from './running-stats.js';
 import { totalsOf, type Sample } from './sample.js';
 import { mb, pad } from './text.js';

@@ -3,7 +3,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { DhError } from '../errors.js';
 import { parseCsv } from './csv.js';
-import { parseDuration } from './durations.js';
+import { parseDuration } from '../durations.js';
 
 /** Where the sound of a clip comes from. */
 export type ClipSource =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clockText, parseDuration } from '../../src/monitor/duration.js';
+import { clockText } from '../../src/durations.js';
 import { RunningStats } from '../../src/monitor/running-stats.js';
 import { Trend, tQuantile } from '../../src/guard/trend.js';
 
@@ -132,19 +132,6 @@ describe('running statistics', () => {
 });
 
 describe('durations', () => {
-  it.each([
-    ['500ms', 500],
-    ['90s', 90_000],
-    ['10m', 600_000],
-    ['1.5h', 5_400_000],
-    ['2d', 172_800_000],
-    ['15', 15_000],
-  ])('%s is %i ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
-
-  it.each(['', '0', 'soon', '-5m', '10 weeks', '1e9', 'm', '5m5s'])('"%s" is none', (text) =>
-    expect(parseDuration(text)).toBeNull(),
-  );
-
   it('are shown as a clock', () => {
     expect([0, 61_000, 3_727_400].map(clockText)).toEqual(['0:00', '1:01', '1:02:07']);
   });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readClipList } from '../../src/render/clip-list.js';
 import { parseCsv } from '../../src/render/csv.js';
-import { parseDuration } from '../../src/render/durations.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -87,17 +86,4 @@ test('cells of a CSV', () => {
     ['a', 'b'],
     ['x"y', ''],
   ]);
-});
-
-test.each([
-  ['200ms', 200],
-  ['1.5s', 1500],
-  ['10m', 600_000],
-  ['1h30m', 5_400_000],
-  ['90', 90_000],
-  ['', null],
-  ['-1s', null],
-  ['10 minutes', null],
-])('%s is %s ms', (text, ms) => {
-  expect(parseDuration(text, 's')).toBe(ms);
 });
