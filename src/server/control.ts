@@ -232,6 +232,9 @@ export class Control {
       config: () => this.#config.renders,
       maxUploadBytes: () => this.#config.limits.maxUploadMb * 1e6,
       runner: this.#renderRunner,
+      checkAvatar: async (name) => void (await this.#catalogue.resolve(name)),
+      checkVoice: (wanted) => void this.#speech.plan({ text: 'a', ...wanted }),
+      log,
       now: Date.now,
     });
     this.#app = await createApp(this.#context(this.#renders));

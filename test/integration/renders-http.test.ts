@@ -6,12 +6,15 @@ import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Catalogue } from '../../src/avatar/catalogue.js';
 import { RendersSchema } from '../../src/config/schema.js';
 import type { ServerContext } from '../../src/server/http/context.js';
 import { errorHandler } from '../../src/server/http/errors.js';
 import { renderRoutes } from '../../src/server/http/render-routes.js';
-import { Renders, type RenderView } from '../../src/server/renders/renders.js';
+import type { RenderView } from '../../src/server/renders/render-view.js';
+import { Renders } from '../../src/server/renders/renders.js';
 import { ChildTaskRunner } from '../../src/server/renders/task-runner.js';
+import { SpeechService } from '../../src/speech/speech-service.js';
 
 /** Waits until its list is no longer there. */
 const ENDLESS = `
@@ -25,8 +28,12 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
   let renders: Renders;
   let runner: ChildTaskRunner;
   let allowed: string | undefined;
+  let speech: SpeechService;
+  let logged: object[];
 
   beforeEach(async () => {
+    speech = new SpeechService();
+    logged = [];
     root = await mkdtemp(join(tmpdir(), 'dh-renders-'));
     allowed = undefined;
   });
@@ -34,6 +41,7 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
   afterEach(async () => {
     await app.close();
     await renders.close();
+    await speech.close();
     await rm(root, { recursive: true, force: true });
   });
 
@@ -46,6 +54,9 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
       config,
       maxUploadBytes: () => 1e6,
       runner,
+      checkAvatar: async (name) => void (await new Catalogue([]).resolve(name)),
+      checkVoice: (wanted) => void speech.plan({ text: 'a', ...wanted }),
+      log: { warn: (fields: object) => logged.push(fields), debug: () => undefined },
       now: Date.now,
       ...(script ? { script } : {}),
     });
@@ -144,8 +155,79 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
     const { id } = (await post({ items: [{ text: 'a' }] })).json<RenderView>();
     await changed(id, 'failed');
     expect(renders.get(id).error).toMatchObject({ code: 'task_crashed' });
-    expect(renders.get(id).error?.message).toContain('no luck');
+    expect(JSON.stringify(renders.get(id))).not.toContain('no luck');
+    expect(logged).toMatchObject([{ render: id, code: 3, stderr: 'no luck' }]);
     await expect(renders.upload(Readable.from([Buffer.alloc(2e6)]))).rejects.toMatchObject({ code: 'body_too_large' });
+  });
+
+  it('tells nobody where files lie on the server', async () => {
+    const script = join(root, 'teller.cjs');
+    await writeFile(
+      script,
+      `const args = process.argv;
+       const out = args[args.indexOf('-o') + 1], temp = args[args.indexOf('--temp') + 1];
+       const tell = (event) => console.log(JSON.stringify(event));
+       tell({ event: 'note', message: 'finished: removed 2 clips from ' + temp + '/x/clips, read "/usr/share/fonts/a.ttf"' });
+       tell({ event: 'part', number: 1, file: out + '/part-001.mp4' });
+       tell({ event: 'error', error: { code: 'write_failed', message: out + '/part-001.mp4 cannot be written.', hint: 'Look at ' + __dirname } });`,
+    );
+    await open(script);
+    const events: [string, object][] = [];
+    renders.on('event', (_id, name, data) => events.push([name, data]));
+    const { id } = (await post({ items: [{ text: 'a' }] })).json<RenderView>();
+    await changed(id, 'failed');
+    const { notes, error } = renders.get(id);
+    expect(notes).toEqual(['finished: removed 2 clips from temp/x/clips, read "a.ttf"']);
+    expect(error).toMatchObject({ code: 'write_failed', message: 'out/part-001.mp4 cannot be written.' });
+    expect(events).toContainEqual(['note', { message: notes[0] }]);
+    for (const seen of [events, renders.list()]) expect(JSON.stringify(seen)).not.toContain(root);
+  });
+
+  it('leaves out what was saved of a render and is damaged, and says so', async () => {
+    const script = join(root, 'endless.cjs');
+    await writeFile(script, ENDLESS);
+    await open(script, 4);
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) ids.push((await post({ items: [{ text: 'a' }] })).json<RenderView>().id);
+    await app.close();
+    await renders.close();
+    const [cut = '', shapeless = '', aimless = '', whole = ''] = ids;
+    const file = (id: string, name: string) => join(root, 'renders', id, name);
+    await writeFile(file(cut, 'render.json'), '{"id": "');
+    await writeFile(file(shapeless, 'render.json'), JSON.stringify({ id: shapeless, state: 'queued' }));
+    await rm(file(aimless, 'flags.json'));
+    await open(script, 4);
+    expect(
+      renders
+        .list()
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual([aimless, whole].sort());
+    expect(renders.get(aimless)).toMatchObject({ state: 'failed' });
+    expect(JSON.stringify(renders.get(aimless))).not.toContain(root);
+    expect(logged).toMatchObject(
+      expect.arrayContaining([{ folder: join(root, 'renders', cut), err: expect.any(SyntaxError) }]),
+    );
+    expect(logged).toHaveLength(3);
+    await changed(whole, 'running');
+  });
+
+  it.each([
+    [{ avatar: 'nobody' }, 404, 'avatar_not_found'],
+    [{ voice: 'nobody' }, 422, 'voice_not_found'],
+    [{ items: [{ text: 'a' }, { text: 'b', voice: 'nobody' }] }, 422, 'voice_not_found'],
+    [{ language: 'xx' }, 422, 'language_unsupported'],
+    [{ size: '99x99' }, 400, 'bad_request'],
+    [{ size: '9999x9998' }, 400, 'bad_request'],
+    [{ fps: 12.5 }, 400, 'bad_request'],
+    [{ fps: '1000/1' }, 400, 'bad_request'],
+    [{ avatar: 'presenter', fps: 30 }, 400, 'bad_request'],
+    [{ split: '200ms' }, 400, 'bad_request'],
+  ])('refuses %j at once', async (wrong, status, reason) => {
+    await open();
+    const answer = await post({ items: [{ text: 'a' }], ...wrong });
+    expect([answer.statusCode, code(answer.body)]).toEqual([status, reason]);
+    expect(renders.list()).toEqual([]);
   });
 });
 

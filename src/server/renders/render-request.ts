@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { parseDuration } from '../../durations.js';
+import type { FrameRate } from '../../render/frame-grid.js';
+import { parseRate, parseSize, RATE_RULE, SIZE_RULE } from '../../render/picture-settings.js';
+import { FRAME_RATE } from '../../units.js';
 
 const File = z.string().min(1).max(1000);
 const Upload = z.uuid();
@@ -33,13 +37,16 @@ export const RenderBody = z
     items: z.array(Item).min(1).max(10_000),
     image: Source.optional(),
     avatar: Name.optional(),
-    split: Time.optional(),
+    split: Time.refine((text) => (parseDuration(text, 's') ?? 0) >= 1000, 'at least a second, as in 10m').optional(),
     splitExact: z.boolean().default(false),
     size: z
       .string()
-      .regex(/^\d{2,4}x\d{2,4}$/, 'as in 1280x720')
+      .refine((text) => parseSize(text) !== null, SIZE_RULE)
       .optional(),
-    fps: z.union([z.number().min(1).max(120), z.string().regex(/^\d+(\.\d+|\/\d+)?$/)]).optional(),
+    fps: z
+      .union([z.number(), z.string().max(20)])
+      .refine((value) => parseRate(String(value)) !== null, RATE_RULE)
+      .optional(),
     format: z.enum(['mp4', 'webm']).optional(),
     subtitles: z.enum(['srt', 'burn', 'both']).optional(),
     gap: Time.optional(),
@@ -49,8 +56,19 @@ export const RenderBody = z
   })
   .refine(({ image, avatar }) => image === undefined || avatar === undefined, 'either image or avatar')
   .refine(({ splitExact, split }) => !splitExact || split !== undefined, 'splitExact needs split')
-  .transform(({ items, image, ...rest }) => ({ items, image, flags: flagsOf(rest) }));
+  .refine(
+    ({ avatar, fps }) => avatar === undefined || fps === undefined || isAvatarRate(parseRate(String(fps))),
+    `an avatar moves at ${FRAME_RATE} pictures a second: leave fps out`,
+  )
+  .transform(({ items, image, ...rest }) => ({
+    ...{ items, image, avatar: rest.avatar, voice: rest.voice, language: rest.language },
+    flags: flagsOf(rest),
+  }));
 export type RenderRequest = z.infer<typeof RenderBody>;
+
+function isAvatarRate(rate: FrameRate | null): boolean {
+  return rate !== null && rate.num === FRAME_RATE * rate.den;
+}
 
 /** As flags of `dh-live render`: `splitExact: true` is `--split-exact`. */
 function flagsOf(options: Record<string, string | number | boolean | undefined>): string[] {

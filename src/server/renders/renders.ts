@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { mkdir, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
 import type { RendersConfig } from '../../config/schema.js';
 import { entryPath } from '../../entry.js';
 import { DhError, type ErrorJson } from '../../errors.js';
@@ -11,32 +12,10 @@ import { writeAtomically } from '../../render/atomic-file.js';
 import { ProjectLock } from '../../render/project-lock.js';
 import type { RenderProgress } from '../../render/render-events.js';
 import type { Closable } from '../../units.js';
+import { withoutPaths } from './plain-text.js';
 import type { FileSource, RenderRequest } from './render-request.js';
+import { newView, progressOf, readView, type RenderState, type RenderView } from './render-view.js';
 import type { TaskRunner } from './task-runner.js';
-
-export type RenderState = 'queued' | 'running' | 'done' | 'failed';
-
-/** How a render is seen from outside. */
-export interface RenderView {
-  id: string;
-  state: RenderState;
-  createdAtMs: number;
-  endedAtMs: number | null;
-  progress: {
-    phase: string;
-    done: number;
-    total: number;
-    percent: number;
-    etaS: number | null;
-    /** Times real time. */
-    speed: number;
-    rssBytes: number;
-  } | null;
-  notes: string[];
-  /** What the render itself told at its end: parts, clips that were left out … */
-  result: Record<string, unknown> | null;
-  error: ErrorJson | null;
-}
 
 export interface RendersOptions {
   /** Kept over restarts; used by one server at a time. */
@@ -46,6 +25,12 @@ export interface RendersOptions {
   config: () => RendersConfig;
   maxUploadBytes: () => number;
   runner: TaskRunner;
+  /** Throws `avatar_not_found`. */
+  checkAvatar: (name: string) => Promise<void>;
+  /** Throws `voice_not_found`, `language_unsupported`. */
+  checkVoice: (wanted: { voice?: string | undefined; language?: string | undefined }) => void;
+  /** Gets what clients are not told: where files lie, and what a child wrote before it died. */
+  log: Pick<Logger, 'warn' | 'debug'>;
   /** Wall clock in ms. */
   now: () => number;
   /** The program that renders; replaced in tests. */
@@ -122,8 +107,12 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
     }
   }
 
-  /** Throws `bad_request`, `folder_forbidden`, `not_found`, `queue_full`. */
+  /**
+   * Throws `avatar_not_found`, `voice_not_found`, `language_unsupported`, `folder_forbidden`, `not_found`,
+   * `queue_full`.
+   */
   async create(request: RenderRequest): Promise<RenderView> {
+    await this.#check(request);
     const id = randomUUID();
     const folder = this.#folderOf(id);
     const list = await Promise.all(
@@ -137,16 +126,7 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
     const flags = [...request.flags];
     if (request.image) flags.push('--image', await this.#pathOf(request.image));
     await mkdir(folder, { recursive: true });
-    const view: RenderView = {
-      id,
-      state: 'queued',
-      createdAtMs: this.#options.now(),
-      endedAtMs: null,
-      progress: null,
-      notes: [],
-      result: null,
-      error: null,
-    };
+    const view = newView(id, this.#options.now());
     try {
       await writeFile(join(folder, 'list.json'), JSON.stringify(list));
       await writeFile(join(folder, 'flags.json'), JSON.stringify(flags));
@@ -254,19 +234,48 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
     return path;
   }
 
+  /** What a render would find out only later. */
+  async #check({ items, avatar, voice, language }: RenderRequest): Promise<void> {
+    if (avatar !== undefined) await this.#options.checkAvatar(avatar);
+    if (voice !== undefined) this.#options.checkVoice({ voice });
+    const seen = new Set<string>();
+    for (const item of items) {
+      if (item.text === undefined || item.upload !== undefined || item.file !== undefined) continue;
+      const wanted = { voice: item.voice ?? voice, language: item.language ?? language };
+      const key = JSON.stringify([wanted.voice, wanted.language]);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      this.#options.checkVoice(wanted);
+    }
+  }
+
+  /** Folders that clients do not see. */
+  #hidden(id: string): string[] {
+    const { folder } = this.#options.config();
+    const hidden = [this.#folderOf(id), this.#uploadFolder, this.#folder, ...(folder === undefined ? [] : [folder])];
+    return hidden.map((each) => resolve(each));
+  }
+
   async #load(): Promise<void> {
     for (const id of await readdir(this.#folder)) {
       const folder = this.#folderOf(id);
       const text = await readFile(join(folder, 'render.json'), 'utf8').catch(() => null);
       if (text === null) continue;
-      const view = JSON.parse(text) as RenderView;
+      let view: RenderView;
+      try {
+        view = withoutPaths(readView(text, id), this.#hidden(id));
+      } catch (error) {
+        this.#options.log.warn({ folder, err: error }, 'render is damaged and left out; its folder can be removed');
+        continue;
+      }
       this.#views.set(id, view);
       if (view.endedAtMs !== null) continue;
       view.state = 'queued';
       try {
         this.#submit(view, JSON.parse(await readFile(join(folder, 'flags.json'), 'utf8')) as string[]);
       } catch (error) {
-        this.#end(view, 'failed', DhError.from(error).toJSON());
+        this.#options.log.warn({ render: id, err: error }, 'render cannot go on');
+        this.#end(view, 'failed', withoutPaths(DhError.from(error).toJSON(), this.#hidden(id)));
       }
     }
   }
@@ -282,14 +291,19 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
       onEvent: (event) => this.#told(view, event),
       onEnd: (code, stderr) => {
         if (view.endedAtMs !== null) return;
+        this.#options.log.warn({ render: view.id, code, stderr: stderr.trim() }, 'render crashed');
         const what = code === null ? 'was killed' : `ended with exit code ${code}`;
-        const error = new DhError('task_crashed', `The render ${what}. ${stderr.trim().slice(-500)}`.trim());
+        const error = new DhError('task_crashed', `The render ${what}.`, { hint: 'The log of the server says more.' });
         this.#end(view, 'failed', error.toJSON());
       },
     });
   }
 
-  #told(view: RenderView, event: Record<string, unknown>): void {
+  #told(view: RenderView, told: Record<string, unknown>): void {
+    if (told['event'] === 'note' || told['event'] === 'error') {
+      this.#options.log.debug({ render: view.id, told }, 'render told');
+    }
+    const event = withoutPaths(told, this.#hidden(view.id));
     switch (event['event']) {
       case 'progress': {
         view.progress = progressOf(event as unknown as RenderProgress);
@@ -329,10 +343,4 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
       .catch(() => undefined);
     this.emit('event', view.id, 'state', { state, ...(view.error ? { error: view.error } : {}) });
   }
-}
-
-function progressOf(told: RenderProgress): NonNullable<RenderView['progress']> {
-  const { phase, share, leftS: etaS, speed, rssBytes, clipsDone, clips, partsDone, parts } = told;
-  const [done, total] = phase === 'write' || phase === 'full' ? [partsDone, parts] : [clipsDone, clips];
-  return { phase, done, total, percent: Math.round(1000 * share) / 10, etaS, speed, rssBytes };
 }
