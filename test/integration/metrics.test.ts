@@ -59,6 +59,10 @@ describe('/metrics', () => {
   });
 
   it('shows every process, the limit, stages and sessions, as /stats does', async () => {
+    // A stage tells of its memory from its first heartbeat on.
+    const guarded = async () =>
+      (await scrape()).get('dh_live_guard_level')!.samples.map((one) => one.labels['process']);
+    await until(async () => (await guarded()).includes('stage-0'));
     const [families, stats] = [await scrape(), await server.get('/api/v1/stats')];
     const named = (name: string, label: string) => families.get(name)!.samples.map(({ labels }) => labels[label]);
     const names = stats.processes.map((one: Json) => one.name as string) as string[];

@@ -73,6 +73,11 @@ describe('say', () => {
     });
     expect(await errorOf(response)).toMatchObject({ status: 400, code: 'bad_request' });
   });
+
+  it('says which content type it takes', async () => {
+    const response = await server.post(`${main}/say`, undefined, { 'Content-Type': 'application/xml' });
+    expect(await errorOf(response)).toMatchObject({ status: 415, code: 'content_type_unsupported' });
+  });
 });
 
 describe('audio files', () => {
