@@ -4,6 +4,7 @@
  */
 const TABLE = {
   bad_request: { status: 400, retryable: false },
+  content_type_unsupported: { status: 415, retryable: false },
   text_empty: { status: 400, retryable: false },
   text_too_long: { status: 413, retryable: false },
   body_too_large: { status: 413, retryable: false },

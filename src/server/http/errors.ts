@@ -37,8 +37,9 @@ function translate(error: FastifyError, request: FastifyRequest): DhError {
       return whep
         ? new DhError('sdp_type', 'An offer is sent as application/sdp.')
         : new DhError(
-            'audio_unsupported',
-            `The content type ${request.headers['content-type'] ?? ''} is not accepted here.`,
+            'content_type_unsupported',
+            `The content type ${(request.headers['content-type'] ?? '').slice(0, 100)} is not accepted here.`,
+            { hint: 'The body is JSON: send it with "Content-Type: application/json".' },
           );
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return whep

@@ -2,15 +2,18 @@ import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { DhError } from '../../errors.js';
 
-/** The file of an upload: the body itself, or the part named `file` of a form. Throws `bad_request`, `audio_invalid`. */
-export async function fileOf(request: FastifyRequest, maxBytes: number): Promise<Readable> {
+/**
+ * The file of an upload: the body itself, or the part named `file` of a form. `wanted`: what it can be. Throws
+ * `bad_request`, `audio_invalid`.
+ */
+export async function fileOf(request: FastifyRequest, maxBytes: number, wanted: string): Promise<Readable> {
   if (request.isMultipart()) {
     const part = await request.file({ limits: { fileSize: maxBytes } });
     if (!part) throw new DhError('bad_request', 'The form has no file.', { hint: 'Send it in a part named "file".' });
     return part.file;
   }
   if (request.body === undefined || request.body === null) {
-    throw new DhError('audio_invalid', 'The body is empty.', { hint: 'Send a sound file as the body.' });
+    throw new DhError('audio_invalid', 'The body is empty.', { hint: `Send ${wanted} as the body.` });
   }
   return request.body as Readable;
 }

@@ -64,7 +64,7 @@ export function renderRoutes(context: ServerContext) {
       uploads.removeContentTypeParser(['application/json', 'text/plain']);
       uploads.addContentTypeParser('*', (_request, body, done) => done(null, body));
       uploads.post('/renders/uploads', async (request, reply) => {
-        const file = await fileOf(request, context.config.limits.maxUploadMb * 1e6);
+        const file = await fileOf(request, context.config.limits.maxUploadMb * 1e6, 'a sound file or a picture');
         return reply.code(201).send(await renders.upload(file));
       });
     });

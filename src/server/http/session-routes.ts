@@ -74,7 +74,9 @@ export function sessionRoutes(context: ServerContext) {
       uploads.post('/sessions/:id/audio', async (request: WithId, reply) => {
         const session = sessions.get(request.params.id);
         const { interrupt } = check(AudioQuery, request.query);
-        const open = await context.receive(await fileOf(request, context.config.limits.maxUploadMb * 1e6));
+        const open = await context.receive(
+          await fileOf(request, context.config.limits.maxUploadMb * 1e6, 'a sound file'),
+        );
         const utterance = new Utterance(open);
         try {
           await utterance.prime(); // a file that cannot be decoded is refused here, not later in an event

@@ -100,7 +100,10 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
     this.#receivingBytes += reserved;
     try {
       const { path, bytes } = await this.#uploads.receive(stream, { maxBytes: reserved });
-      if (bytes === 0) throw new DhError('audio_invalid', 'The body is empty.', { hint: 'Send a file as the body.' });
+      if (bytes === 0)
+        throw new DhError('audio_invalid', 'The body is empty.', {
+          hint: 'Send a sound file or a picture as the body.',
+        });
       return { id: basename(path), bytes };
     } finally {
       this.#receivingBytes -= reserved;
