@@ -1,12 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import pidusage from 'pidusage';
 import { DhError } from '../errors.js';
+import { processTree } from '../guard/process-tree.js';
 import type { ProcessSample, Sample, Source } from './sample.js';
 import { plain } from './text.js';
-
-/** Processes of one tree that are looked at. */
-const MOST_PROCESSES = 64;
 
 /**
  * Samples of a process and all its children, from outside: resident memory and CPU, nothing of what the server itself
@@ -25,7 +23,7 @@ export class PidSource implements Source {
 
   async sample(): Promise<Sample> {
     await this.#checkSame();
-    const pids = await tree(this.#pid);
+    const pids = await processTree(this.#pid);
     for (const pid of [...this.#names.keys()]) if (!pids.includes(pid)) this.#names.delete(pid);
     const processes: ProcessSample[] = [];
     for (const pid of pids) {
@@ -93,18 +91,4 @@ function kindOf(command: string[]): string {
   if (script.includes('bake-worker')) return 'bake';
   if (script.endsWith('cli.js') && command.includes('serve')) return 'control';
   return plain(basename(script || (command[0] ?? '')), 24) || 'process';
-}
-
-/** The process and its descendants, itself first. */
-async function tree(root: number): Promise<number[]> {
-  const found = [root];
-  for (let i = 0; i < found.length && found.length < MOST_PROCESSES; i++) {
-    const pid = found[i] ?? root;
-    const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
-    for (const thread of threads) {
-      const children = await readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '');
-      for (const child of children.split(' ')) if (child.trim() !== '') found.push(Number(child));
-    }
-  }
-  return found.slice(0, MOST_PROCESSES);
 }

@@ -133,8 +133,9 @@ export class Control {
         [
           { name: 'media', pid: this.#media.pid },
           { name: 'bake', pid: this.#bakes.pid },
-          ...this.#renderRunner.pids().map((pid) => ({ name: 'render', pid })),
         ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
+      trees: () =>
+        this.#renderRunner.processes().map(({ slot, ...figures }) => ({ name: `render-${slot}`, ...figures })),
       memory: () => this.#memory.summary(),
       memoryLimitBytes: () => this.contract.limitMb * 1e6,
       pools: () => this.#pools.stats(),

@@ -1,4 +1,5 @@
 import pidusage from 'pidusage';
+import { processTree } from '../guard/process-tree.js';
 import type { PoolFigures } from '../tasks/work-figures.js';
 import type { Clock } from '../units.js';
 import type { Session } from './session.js';
@@ -17,6 +18,11 @@ export interface ServerStatsParts {
   supervisor: Supervisor;
   /** Further children of the server that may come and go. */
   otherPids: () => { name: string; pid: number }[];
+  /**
+   * Children that have children of their own, which count as theirs; `toldBytes`: what they themselves say of the
+   * memory of all of them.
+   */
+  trees: () => { name: string; pid: number; toldBytes: number }[];
   /** What is known of the memory of all processes together. */
   memory: () => object;
   memoryLimitBytes: () => number;
@@ -110,23 +116,26 @@ export class ServerStats {
     for (const { index, pid } of this.#parts.supervisor.stages) {
       if (pid !== null) named.push({ name: `stage-${index}`, pid });
     }
-    // One that died between listing and reading is left out.
-    const figures = await Promise.all(
-      named.map(async ({ name, pid }) => {
-        try {
-          const { memory, cpu } = await pidusage(pid);
-          return { name, pid, rssBytes: memory, cpuPercent: Math.round(cpu * 10) / 10 };
-        } catch {
-          return null;
-        }
-      }),
-    );
+    const trees = this.#parts.trees();
+    const figures = await Promise.all([
+      ...named.map(({ name, pid }) => figuresOf(name, [pid])),
+      ...trees.map(({ name, pid, toldBytes }) => processTree(pid).then((pids) => figuresOf(name, pids, toldBytes))),
+    ]);
     return figures.filter((figure) => figure !== null);
   }
 
   close(): void {
     pidusage.clear();
   }
+}
+
+/** Of processes that count as one, the first of them; null when it died between listing and reading. */
+async function figuresOf(name: string, pids: readonly number[], leastBytes = 0): Promise<ProcessFigures | null> {
+  const usages = await Promise.all(pids.map((each) => pidusage(each).catch(() => null)));
+  const [pid] = pids;
+  if (pid === undefined || !usages[0]) return null;
+  const sum = (key: 'memory' | 'cpu'): number => usages.reduce((total, usage) => total + (usage?.[key] ?? 0), 0);
+  return { name, pid, rssBytes: Math.max(sum('memory'), leastBytes), cpuPercent: Math.round(sum('cpu') * 10) / 10 };
 }
 
 /** The memory of a session's stage process, and what of it the session holds, largest first. */

@@ -139,10 +139,10 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
     expect(code((await post({ items: [{ text: 'c' }] })).body)).toBe('queue_full');
     await renders.remove(ids[0]);
     await changed(ids[1], 'running');
-    expect(runner.pids()).toHaveLength(1);
+    expect(runner.processes()).toHaveLength(1);
     await app.close();
     await renders.close();
-    expect(runner.pids()).toEqual([]);
+    expect(runner.processes()).toEqual([]);
     await open(script);
     expect(renders.list().map(({ id }) => id)).toEqual([ids[1]]);
     await changed(ids[1], 'running');

@@ -25,7 +25,25 @@ export interface TaskRunner extends Closable {
   /** Ends a task, running or waiting; settled when it is gone. */
   cancel(id: string): Promise<void>;
   status(id: string): 'waiting' | 'running' | null;
-  pids(): number[];
+  /** Those that run. */
+  processes(): TaskProcess[];
+}
+
+/** A task's process. */
+export interface TaskProcess {
+  /** No two that run have the same one; later ones get it again, so that there are only a few. */
+  slot: number;
+  pid: number;
+  /** What it last told of the memory of all its processes; 0 before that. */
+  toldBytes: number;
+}
+
+interface Entry {
+  stop: AbortController;
+  child: ChildProcess | null;
+  slot: number;
+  toldBytes: number;
+  done: Promise<void>;
 }
 
 /** Time between asking a child to end and killing it, in ms. */
@@ -36,7 +54,7 @@ const STDERR_CHARS = 2000;
 export class ChildTaskRunner implements TaskRunner {
   readonly #queue: PQueue;
   readonly #maxWaiting: () => number;
-  readonly #tasks = new Map<string, { stop: AbortController; child: ChildProcess | null; done: Promise<void> }>();
+  readonly #tasks = new Map<string, Entry>();
   #closed = false;
 
   constructor(options: { concurrency: number; maxWaiting: () => number }) {
@@ -50,7 +68,7 @@ export class ChildTaskRunner implements TaskRunner {
       throw new DhError('queue_full', `${this.#queue.size} renders wait already.`, { hint: 'Try again later.' });
     }
     const stop = new AbortController();
-    const entry = { stop, child: null as ChildProcess | null, done: Promise.resolve() };
+    const entry: Entry = { stop, child: null, slot: 0, toldBytes: 0, done: Promise.resolve() };
     entry.done = this.#queue
       .add(async () => {
         if (!stop.signal.aborted) await this.#run(task, entry);
@@ -73,8 +91,10 @@ export class ChildTaskRunner implements TaskRunner {
     return entry ? (entry.child ? 'running' : 'waiting') : null;
   }
 
-  pids(): number[] {
-    return [...this.#tasks.values()].flatMap(({ child }) => (child?.pid === undefined ? [] : [child.pid]));
+  processes(): TaskProcess[] {
+    return [...this.#tasks.values()].flatMap(({ child, slot, toldBytes }) =>
+      child?.pid === undefined ? [] : [{ slot, pid: child.pid, toldBytes }],
+    );
   }
 
   async close(): Promise<void> {
@@ -83,7 +103,15 @@ export class ChildTaskRunner implements TaskRunner {
     await Promise.all([...this.#tasks.keys()].map((id) => this.cancel(id)));
   }
 
-  async #run(task: Task, entry: { stop: AbortController; child: ChildProcess | null }): Promise<void> {
+  #freeSlot(): number {
+    const taken = new Set(this.processes().map(({ slot }) => slot));
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    return slot;
+  }
+
+  async #run(task: Task, entry: Entry): Promise<void> {
+    entry.slot = this.#freeSlot();
     const child = spawn(process.execPath, task.args, { stdio: ['ignore', 'pipe', 'pipe'] });
     entry.child = child;
     let stderr = '';
@@ -97,7 +125,9 @@ export class ChildTaskRunner implements TaskRunner {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (entry.stop.signal.aborted || !line.startsWith('{')) return;
       try {
-        task.onEvent(JSON.parse(line) as Record<string, unknown>);
+        const event = JSON.parse(line) as Record<string, unknown>;
+        if (typeof event['rssBytes'] === 'number') entry.toldBytes = event['rssBytes'];
+        task.onEvent(event);
       } catch {
         // A line that was cut off by a kill.
       }

@@ -1,0 +1,18 @@
+import { readdir, readFile } from 'node:fs/promises';
+
+/** Processes of one tree that are looked at. */
+const MOST_PROCESSES = 64;
+
+/** A process and its descendants, itself first. They are found in /proc; where there is none it is alone. */
+export async function processTree(root: number): Promise<number[]> {
+  const found = [root];
+  for (let i = 0; i < found.length && found.length < MOST_PROCESSES; i++) {
+    const pid = found[i] ?? root;
+    const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+    for (const thread of threads) {
+      const children = await readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '');
+      for (const child of children.split(' ')) if (child.trim() !== '') found.push(Number(child));
+    }
+  }
+  return found.slice(0, MOST_PROCESSES);
+}
