@@ -4,6 +4,8 @@ export interface MemoryConstants {
   controlMb: number;
   /** The worker thread with the English voice, after it has spoken. */
   voicesMb: number;
+  /** What the voices of other languages add once one of them has spoken; they stay. */
+  otherVoicesMb: number;
   /** What one more session takes in control. */
   controlSessionMb: number;
   /** A stage process without a session. */
@@ -34,6 +36,7 @@ export interface MemoryConstants {
 export const MEMORY_CONSTANTS: MemoryConstants = {
   controlMb: 90,
   voicesMb: 42,
+  otherVoicesMb: 55,
   controlSessionMb: 0.3,
   stageMb: 88,
   stageWorkMb: 11,

@@ -144,6 +144,7 @@ export function neededMemory(
 ): ExpectedMemory {
   const sessions = Array.from({ length: stages }, () => size);
   const { items } = expectedMemory({ stages, sessions, viewersPerSession: 1 }, constants);
+  items.push({ process: 'control', what: 'voices of other languages', mb: constants.otherVoicesMb });
   const running = sums(items).totalMb;
   const all: MemoryItem[] = [
     ...items,
@@ -189,7 +190,8 @@ export function divideMemory(
   const limitMb = limitBytes / MB;
   if (limitMb < need.totalMb) throw tooSmall(limitMb, need);
   const slack = limitMb - need.totalMb;
-  const controlNeed = (constants.controlMb + constants.voicesMb + stages * constants.controlSessionMb) / softShare;
+  const { controlMb, voicesMb, otherVoicesMb, controlSessionMb } = constants;
+  const controlNeed = (controlMb + voicesMb + otherVoicesMb + stages * controlSessionMb) / softShare;
   const control = controlNeed + Math.min(CONTROL_SLACK_SHARE * slack, CONTROL_SLACK_MOST_MB);
   const childSlack = CHILD_SLACK_SHARE * slack;
   const media = Math.min(constants.mediaMb + childSlack, Math.max(constants.mediaMb, MEDIA_MOST_MB));
@@ -228,7 +230,8 @@ export function sessionsThatFit(
   const fixed = constants.stageMb + constants.stageWorkMb + avatarMb(size, constants);
   const room = (division.stageBytes * softShare) / MB - fixed;
   const inStages = stages * Math.max(0, Math.floor(room / (sessionMb(size, constants) + constants.viewerMb) + 1e-9));
-  const controlRoom = (division.controlBytes * softShare) / MB - constants.controlMb - constants.voicesMb;
+  const { controlMb, voicesMb, otherVoicesMb } = constants;
+  const controlRoom = (division.controlBytes * softShare) / MB - controlMb - voicesMb - otherVoicesMb;
   const inControl =
     constants.controlSessionMb > 0 ? Math.floor(controlRoom / constants.controlSessionMb + 1e-9) : inStages;
   return Math.max(0, Math.min(inStages, inControl));

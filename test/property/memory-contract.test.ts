@@ -27,8 +27,8 @@ describe('the division of memory', () => {
         const sum = parts.controlBytes + k * parts.stageBytes + parts.mediaBytes + parts.bakeBytes;
         expect(sum).toBeLessThanOrEqual(limit);
         expect(fitsStage([one], parts.stageBytes + 10, soft)).toBe(true);
-        const { controlMb, voicesMb } = MEMORY_CONSTANTS;
-        expect(parts.controlBytes * soft).toBeGreaterThan((controlMb + voicesMb) * MB);
+        const { controlMb, voicesMb, otherVoicesMb } = MEMORY_CONSTANTS;
+        expect(parts.controlBytes * soft).toBeGreaterThan((controlMb + voicesMb + otherVoicesMb) * MB);
         expect(parts.mediaBytes).toBeGreaterThanOrEqual(Math.floor(MEMORY_CONSTANTS.mediaMb * MB));
         expect(parts.imageCacheBytes).toBeLessThanOrEqual(200 * MB);
         expect(parts.imageCacheBytes).toBeLessThanOrEqual(parts.stageBytes * soft);
