@@ -38,5 +38,7 @@ function exitCodeOf(error: unknown): number {
   process.stderr.write(`dh-live: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
   if (code === 'internal' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   // Of `render`, 2 says that it was done, but without some clips.
+  // As of `monitor`: there is no server at the address that was given.
+  if (code === 'server_unreachable' && program.args[0] === 'report') return 2;
   return status < 500 && program.args[0] !== 'render' ? 2 : 1;
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { DhError } from '../errors.js';
 import type { Decision, Optimizer } from '../guard/optimizer.js';
+import { ServerApi } from '../monitor/server-api.js';
 
 interface Flags {
   url: string;
@@ -9,8 +9,6 @@ interface Flags {
 }
 
 type Report = ReturnType<Optimizer['report']>;
-
-const TIMEOUT_MS = 5_000;
 
 export function reportCommand(): Command {
   return new Command('report')
@@ -26,31 +24,13 @@ export function reportCommand(): Command {
     });
 }
 
-/** Throws `server_unreachable`, `bad_request` for an address that is none, and what the server answers. */
+/** Throws `server_unreachable`, `unauthorized`, and `bad_request` for an address that is none. */
 async function fetchReport(url: string, token: string | undefined): Promise<Report> {
-  if (!URL.canParse(url) || !/^https?:/.test(url)) {
-    throw new DhError('bad_request', `"${url}" is no address of a server.`, { hint: '--url http://127.0.0.1:8010' });
-  }
-  const unreachable = (reason: string, cause?: unknown): DhError =>
-    new DhError('server_unreachable', `There is no dh-live server at ${url} (${reason}).`, {
-      hint: 'Start one with dh-live serve, or say where it is: --url http://host:port',
-      cause,
-    });
-  let response: Response;
-  let body: unknown;
-  try {
-    response = await fetch(new URL('/api/v1/report', url), {
-      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    body = await response.json();
-  } catch (error) {
-    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    throw unreachable(code ?? (error as Error).name, error);
-  }
-  const { error, decisions } = body as { error?: unknown; decisions?: unknown };
-  if (error !== undefined) throw DhError.from(error);
-  if (!Array.isArray(decisions)) throw unreachable('what answers is something else');
+  const api = new ServerApi({ url, token });
+  const { status, body } = await api.get('report');
+  if (status !== 200) throw api.unreachable(`It answers with status ${status}.`);
+  if (!Array.isArray((body as Partial<Report> | null)?.decisions))
+    throw api.unreachable('Something else answers there.');
   return body as Report;
 }
 

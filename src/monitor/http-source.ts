@@ -1,6 +1,6 @@
-import { DhError } from '../errors.js';
 import { AlertsAnswer, MemoryAnswer, StatsAnswer } from './answers.js';
 import type { OwnerSample, Sample, Source } from './sample.js';
+import { ServerApi } from './server-api.js';
 
 /** Registry lines that are kept of a sample. */
 const MOST_OWNERS = 200;
@@ -15,21 +15,13 @@ export interface HttpSourceOptions {
 /** Samples of a running server over its API. Calls that an older server does not have leave gaps. */
 export class HttpSource implements Source {
   readonly subject: string;
-  readonly #headers: Record<string, string>;
-  readonly #timeoutMs: number;
+  readonly #api: ServerApi;
   readonly #missing = new Set<string>();
 
   /** Throws `bad_request` when the address is none. */
-  constructor({ url, token, timeoutMs = 5_000 }: HttpSourceOptions) {
-    const address = /^https?:\/\//.test(url) ? url : `http://${url}`;
-    if (!URL.canParse(address) || new URL(address).port === '0') {
-      throw new DhError('bad_request', `"${url}" is no address.`, {
-        hint: 'Give it as in --url http://127.0.0.1:8010',
-      });
-    }
-    this.subject = new URL(address).origin;
-    this.#headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-    this.#timeoutMs = timeoutMs;
+  constructor(options: HttpSourceOptions) {
+    this.#api = new ServerApi(options);
+    this.subject = this.#api.origin;
   }
 
   async sample(): Promise<Sample> {
@@ -39,7 +31,7 @@ export class HttpSource implements Source {
       this.#get('alerts', true),
     ]);
     const figures = StatsAnswer.safeParse(stats).data;
-    if (!figures) throw this.#unreachable('Something else answers there.');
+    if (!figures) throw this.#api.unreachable('Something else answers there.');
     const guard = MemoryAnswer.safeParse(memory).data ?? null;
     const processes = figures.processes.map((one) => {
       const known = guard?.processes.find(({ name }) => name === one.name);
@@ -79,39 +71,13 @@ export class HttpSource implements Source {
 
   async #get(name: string, optional: boolean): Promise<unknown> {
     if (this.#missing.has(name)) return null;
-    let response: Response;
-    try {
-      const signal = AbortSignal.timeout(this.#timeoutMs);
-      response = await fetch(`${this.subject}/api/v1/${name}`, { headers: this.#headers, signal });
-      if (response.status === 200) return await response.json();
-      await response.body?.cancel();
-    } catch (error) {
-      throw this.#unreachable(reason(error), error);
-    }
-    if (response.status === 401) {
-      throw new DhError('unauthorized', `${this.subject} asks for an access token, or for another one.`, {
-        hint: 'Give the one of server.token: --token <token>',
-      });
-    }
-    if (!optional) throw this.#unreachable(`It answers with status ${response.status}.`);
+    const { status, body } = await this.#api.get(name);
+    if (status === 200) return body;
+    if (!optional) throw this.#api.unreachable(`It answers with status ${status}.`);
     // A call that the server does not have: it will not have it at the next sample either.
-    if (response.status === 404) this.#missing.add(name);
+    if (status === 404) this.#missing.add(name);
     return null;
   }
-
-  #unreachable(why: string, cause?: unknown): DhError {
-    return new DhError('server_unreachable', `There is no dh-live server at ${this.subject}. ${why}`, {
-      hint: 'Is it running, and on that port? Start it with "npm start", or give its address: --url http://host:port',
-      cause,
-    });
-  }
-}
-
-function reason(error: unknown): string {
-  const { name, cause, message } = error as Error & { cause?: { code?: string } };
-  if (name === 'TimeoutError') return 'It does not answer in time.';
-  if (name === 'SyntaxError') return 'Something else answers there.';
-  return `The connection failed (${cause?.code ?? message}).`;
 }
 
 /** All registry lines, the largest first. */
