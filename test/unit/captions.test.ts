@@ -71,7 +71,7 @@ describe('a caption in a picture', () => {
     expect(top + raw.height).toBeLessThanOrEqual(360);
     expect(Math.abs(2 * left + raw.width - 640)).toBeLessThanOrEqual(1);
     const bright = countBright(input);
-    expect(bright).toBeGreaterThan(200);
+    expect(bright).toBeGreaterThan(100); // eleven letters, each of ten pixels at least
     expect(input[3]).toBe(0);
   });
 
