@@ -3,7 +3,7 @@
  * with the slope of the memory's floor and its 95 % interval for each process, what was counted before and after, the
  * errors, and a verdict; exit code 0 only when memory is steady, nothing countable grew and nothing went wrong.
  *
- * `--warm 3m` how long it runs before memory counts (a fifth of the time), `--seed 7` for the same things in the same
+ * `--warm 3m` how long it runs before memory counts (a third of the time: voices and caches take some ten minutes to fill), `--seed 7` for the same things in the same
  * order, `--actors 3` at a time, `--chromium` one of the viewers is a browser, `--plant leak|cache` with `--in
  * stage|control` and `--rate 20` plants a leak of so many MB a minute, which must be found. `--json`.
  */
@@ -40,7 +40,7 @@ const QUIET_MS = 10_000;
 const SETTLE_MS = 90_000;
 
 const lengthMs = duration('for', options.for);
-const warmMs = options.warm === undefined ? lengthMs / 5 : duration('warm', options.warm);
+const warmMs = options.warm === undefined ? lengthMs / 3 : duration('warm', options.warm);
 /** Some 30 turns in what counts. */
 const turnMs = Math.max(5000, (lengthMs - warmMs) / 30 - 3 * REST_MS);
 if (options.plant !== undefined && !['leak', 'cache'].includes(options.plant)) usage('--plant is leak or cache');
