@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bakeAvatar } from '../../src/avatar/bake.js';
-import type { RenderSettings } from '../../src/render/render.js';
+import type { RenderSettings } from '../../src/render/render-settings.js';
 import { decodeFile } from '../support/decode-media.js';
 import { hashOfFile, readClipList, RenderTestTools, settings, writeClips } from '../support/render-fixture.js';
 import { syntheticAvatar } from '../support/synthetic-avatar.js';

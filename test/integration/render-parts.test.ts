@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
-import type { RenderSettings } from '../../src/render/render.js';
+import type { RenderSettings } from '../../src/render/render-settings.js';
 import {
   decode,
   fromRow,
