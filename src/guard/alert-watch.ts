@@ -52,8 +52,9 @@ export class AlertWatch {
       clearAt: 0.9 * cpuAt,
     });
     for (const { id, fps, targetFps } of reading.sessions) {
-      const limit = (targetFps * monitor.fps) / FRAME_RATE;
-      book.observe(RULES.fps, { subject: id, value: targetFps > 0 ? fps : Infinity, raiseAt: limit, clearAt: limit });
+      const limit = tenths((targetFps * monitor.fps) / FRAME_RATE);
+      const clearAt = tenths((limit + targetFps) / 2);
+      book.observe(RULES.fps, { subject: id, value: targetFps > 0 ? fps : Infinity, raiseAt: limit, clearAt });
     }
     const free = reading.diskFreeBytes;
     book.observe(RULES.disk, {
@@ -165,4 +166,8 @@ class GrowthWindow {
     if (atMs - this.#beganMs < GROWTH_LEAST_MS) return null;
     return this.#trend.slope()?.lowPerHour ?? null;
   }
+}
+
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
 }

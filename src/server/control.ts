@@ -244,7 +244,9 @@ export class Control {
     this.#memory.markBase();
     this.#supervisor.start();
     await this.sessions.create({ id: 'main' });
-    this.#speech.ready().catch((error: unknown) => log.error({ err: error }, 'voices cannot be loaded'));
+    this.#speech.ready().catch((error: unknown) => {
+      if (this.#closing === null) log.error({ err: error }, 'voices cannot be loaded');
+    });
     this.#restartStatsLine();
     this.#monitor.start();
     this.#optimizer.start(this.#monitor.resources);

@@ -135,7 +135,7 @@ describe('the report', () => {
     for (const part of ['MEMORY', 'SESSIONS', 'DECISIONS', 'number of stages']) expect(table.out).toContain(part);
     expect(JSON.parse((await run('--url', server.url, '--json')).out).preset).toBe('low');
     const nobody = await run('--url', 'http://127.0.0.1:1');
-    expect(nobody.code).toBe(1);
+    expect(nobody.code).toBe(2);
     expect(nobody.err).toContain('There is no dh-live server at http://127.0.0.1:1');
     expect((await run('--url', 'nonsense')).code).toBe(2);
   });

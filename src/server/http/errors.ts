@@ -13,7 +13,7 @@ export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T
   const [issue] = result.error.issues;
   const field = issue?.path.join('.') ?? '';
   throw new DhError('bad_request', `${field ? `${field}: ` : ''}${issue?.message ?? 'invalid'}`, {
-    hint: 'The body is JSON; docs/api.md shows each call.',
+    hint: 'docs/api.md shows each call with its fields.',
   });
 }
 
