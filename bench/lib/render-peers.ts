@@ -22,7 +22,7 @@ export function clipFiles(folder: string): string[] {
 /** One MP4 with a still picture from some clips, as FFmpeg would: every picture encoded, in one pass. */
 async function writeMp4(files: readonly string[], image: string, path: string): Promise<void> {
   const picture = await drawStill({ image, caption: null }, WIDTH, HEIGHT);
-  const video = new VideoEncoder({ width: WIDTH, height: HEIGHT, bitrateKbps: 1, mode: 'offline' });
+  const video = new VideoEncoder({ width: WIDTH, height: HEIGHT, bitrateKbps: 1, mode: 'still', threads: 2 });
   const writer = await Mp4Writer.open({ path, video, soundKbps: 96 });
   const piece = new Int16Array(24_000);
   let samples = 0;

@@ -47,7 +47,7 @@ interface Entry {
 }
 
 /** Time between asking a child to end and killing it, in ms. */
-const PATIENCE = 2000;
+const PATIENCE = 1000;
 const STDERR_CHARS = 2000;
 
 /** Runs tasks as child processes of low priority, some at a time; the others wait in line. */
