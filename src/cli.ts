@@ -24,6 +24,12 @@ const program = new Command('dh-live')
   .addCommand(reportCommand());
 for (const command of program.commands) command.exitOverride();
 
+// Whoever reads the output may have had enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 // 0: done. 1: it failed. 2: the command line or its input is wrong.
 try {
   await program.parseAsync();
