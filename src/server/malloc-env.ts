@@ -10,7 +10,7 @@ export const MALLOC_ENV = {
 
 /**
  * Flags of Node for control and stages. The first lets the guard collect garbage when memory is short. The second: what
- * they make lives either for milliseconds or for long, and with a young generation of 2 MB instead of 16 each of them is
- * 17 MB smaller, while frames take as long as before.
+ * they make lives either for milliseconds or for long, and with a young generation of 2 MB instead of 16 each of them was
+ * about 17 MB smaller.
  */
 export const HEAP_FLAGS = ['--expose-gc', '--max-semi-space-size=2'] as const;
