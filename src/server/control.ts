@@ -10,9 +10,8 @@ import { avatarFolders } from '../config/load.js';
 import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { contractLine, memoryContract, type MemoryContract } from '../guard/memory-contract.js';
+import { contractLine, type MemoryContract } from '../guard/memory-contract.js';
 import { cleanups, onCleanup } from '../guard/cleanups.js';
-import { effectiveLimitBytes } from '../guard/memory-limit.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { memoryScope } from '../guard/memory-scope.js';
 import { MediaClient } from '../media/media-client.js';
@@ -29,6 +28,7 @@ import { Renders } from './renders/renders.js';
 import { ChildTaskRunner } from './renders/task-runner.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { IdleQualityCap } from './idle-quality-cap.js';
+import { contractOf } from './server-contract.js';
 import { ServerEvents } from './server-events.js';
 import { ServerMemory } from './server-memory.js';
 import { ServerOptimizer, type ChosenPreset } from './server-optimizer.js';
@@ -383,16 +383,6 @@ export class Control {
       await upload.remove();
     }
   }
-}
-
-/** The contract of a configuration; for one with which the server runs, the number of its stages is given. */
-function contractOf(config: Config, count = config.stages.count): MemoryContract {
-  const limitBytes = effectiveLimitBytes(config.memory.maxMemoryMb);
-  return memoryContract(
-    { ...config, stages: { ...config.stages, count } },
-    limitBytes,
-    Math.max(1, availableParallelism() - 1),
-  );
 }
 
 /** The result of `work`, or undefined when it fails or takes longer than `limit` ms. */
