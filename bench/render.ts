@@ -82,6 +82,7 @@ async function main(): Promise<void> {
     figures['sliceSinglePassS'] = median(single);
     figures['sliceClipByClipS'] = joined;
     figures['timesClipByClip'] = joined / median(ours);
+    Object.assign(figures, await peerLengths(work));
     figures['timesSinglePass'] = median(single) / median(ours);
 
     const avatar = await render(work, 'slice', [
@@ -236,6 +237,18 @@ async function exactness(out: string): Promise<Record<string, number>> {
     lengthErrorSamples: Math.abs(at - exact),
     lastClipErrorSamples: Math.abs(lastAt - (exact - Math.round(last.durationS * 48_000))),
   };
+}
+
+/** Whether the two other ways made the whole, and how much each join has added. */
+async function peerLengths(work: string): Promise<Record<string, number>> {
+  const { clips } = JSON.parse(await readFile(join(work, 'out-slice', 'index.json'), 'utf8')) as {
+    clips: { durationS: number }[];
+  };
+  const exact = clips.reduce((sum, { durationS }) => sum + Math.round(durationS * 48_000), 0);
+  const single = soundSamples(join(work, 'single.mp4')) - exact;
+  const joined = soundSamples(join(work, 'joined.mp4')) - exact;
+  if (Math.abs(single) > AAC_FRAME || joined < 0) throw new Error('another way did not write all clips');
+  return { joinedLateMs: joined / 48 };
 }
 
 /** Samples that a player plays of a file: its packets from time 0 on. */

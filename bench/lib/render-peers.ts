@@ -29,12 +29,12 @@ async function writeMp4(files: readonly string[], image: string, path: string): 
   let frame = 0;
   for (const file of files) {
     const sound = await SoundFile.open(file);
-    for (let count = await sound.read(piece); count > 0; count = await sound.read(piece)) {
+    for (let count = sound.read(piece); count > 0; count = sound.read(piece)) {
       writer.writeSound(piece.subarray(0, count));
       samples += count;
       for (; frame * CHUNK_SAMPLES < samples; frame++) writer.writePicture(picture, frame);
     }
-    await sound.close();
+    sound.close();
   }
   await writer.finish();
   video.close();

@@ -123,6 +123,19 @@ export class MediaClient implements Closable {
   }
 
   /**
+   * What is in a file whose sound begins without a fault: as `probe`, and its first piece is decoded.
+   * @throws DhError as `decode`; `audio_invalid` when there is no sound in it.
+   */
+  inspect(path: string, options: JobOptions = {}): Promise<SoundInfo> {
+    return this.#withJob(path, { ...options, maxDurationS: Number.MAX_SAFE_INTEGER }, async (job) => {
+      const info = await this.#call(job, (child) => this.#open(job, child));
+      const { samples } = await this.#call(job, (child) => this.#read(job, child));
+      if (samples.length === 0) throw new DhError('audio_invalid', 'the file holds no sound');
+      return info;
+    });
+  }
+
+  /**
    * The sound of a file as 48 kHz mono, in pieces of at most half a second that belong to the caller. Nothing is
    * decoded further ahead than the piece that is asked for.
    * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did

@@ -31,13 +31,13 @@ export class MediaJobs implements MediaFunctions {
         const { durationS, container } = file.info;
         if ((durationS ?? 0) > maxDurationS * (ESTIMATE_SLACK[container] ?? 1)) throw tooLong(maxDurationS, durationS);
         for (let skip = options.skipSamples; skip > 0;) {
-          const count = await file.read(this.#piece.subarray(0, Math.min(skip, PIECE_SAMPLES)));
+          const count = file.read(this.#piece.subarray(0, Math.min(skip, PIECE_SAMPLES)));
           if (count === 0) break;
           skip -= count;
           job.leftSamples -= count;
         }
       } catch (error) {
-        await file.close();
+        file.close();
         throw error;
       }
       this.#jobs.set(id, job);
@@ -49,7 +49,7 @@ export class MediaJobs implements MediaFunctions {
     return reply(async () => {
       const job = this.#jobs.get(id);
       if (job === undefined) throw new DhError('internal', `the media process has no job ${id}`);
-      const count = await job.file.read(this.#piece);
+      const count = job.file.read(this.#piece);
       if (count > job.leftSamples) {
         if (job.leftSamples === 0) throw tooLong(job.maxDurationS, null);
         return this.#give(job, job.leftSamples, false);
@@ -63,7 +63,7 @@ export class MediaJobs implements MediaFunctions {
     return reply(async () => {
       const job = this.#jobs.get(id);
       this.#jobs.delete(id);
-      await job?.file.close();
+      job?.file.close();
       return null;
     });
   }

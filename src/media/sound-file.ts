@@ -30,6 +30,8 @@ const CODECS = [
   'mp3,mp3float,mp2,mp2float,aac,opus,vorbis,flac,alac,ac3,eac3,amrnb,amrwb,adpcm_ms,adpcm_ima_wav,pcm_alaw,pcm_mulaw',
   'pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be',
 ].join();
+/** Packets of PCM that are searched for another codec that hides in it, as DTS in a WAV; more takes most of the opening. */
+const PROBE_PACKETS = 8;
 /** Errors in a row after which a decoder that is being emptied is given up. */
 const MAX_DRAIN_ERRORS = 100;
 
@@ -44,7 +46,10 @@ export interface SoundInfo {
   durationS: number | null;
 }
 
-/** The sound of one file as 48 kHz mono, piece by piece. Runs in the media process. */
+/**
+ * The sound of one file as 48 kHz mono, piece by piece. Runs in the media process, which does one thing at a time, and
+ * decodes on the calling thread: every hop to a thread and back costs more than the decoding of a packet.
+ */
 export class SoundFile implements Closable {
   readonly info: SoundInfo;
   readonly #format: FormatContext;
@@ -78,20 +83,21 @@ export class SoundFile implements Closable {
       protocol_whitelist: 'file',
       format_whitelist: FORMATS,
       codec_whitelist: CODECS,
+      max_probe_packets: String(PROBE_PACKETS),
     });
     let codec: CodecContext | null = null;
     try {
-      if ((await format.openInput(`file:${resolve(path)}`, null, options)) < 0) throw notSound(describeBytes(head));
+      if (format.openInputSync(`file:${resolve(path)}`, null, options) < 0) throw notSound(describeBytes(head));
       for (const stream of format.streams) {
         if (stream.codecpar.codecType !== AVMEDIA_TYPE_AUDIO) stream.discard = AVDISCARD_ALL;
       }
-      if ((await format.findStreamInfo(null)) < 0) throw notSound(describeBytes(head));
+      if (format.findStreamInfoSync(null) < 0) throw notSound(describeBytes(head));
       const stream = chooseStream(format);
-      codec = await openDecoder(stream);
+      codec = openDecoder(stream);
       return new SoundFile(format, codec, stream, describe(format, codec, stream, sizeBytes));
     } catch (error) {
       codec?.freeContext();
-      await format.closeInput();
+      format.closeInputSync();
       throw error;
     } finally {
       options.free();
@@ -102,10 +108,10 @@ export class SoundFile implements Closable {
    * Decodes until `into` is full or the file ends.
    * @returns How many samples were written; 0 at the end.
    */
-  async read(into: Int16Array): Promise<number> {
+  read(into: Int16Array): number {
     let filled = 0;
     while (filled < into.length) {
-      if (this.#ready.length === 0 && !(await this.#decodeMore())) break;
+      if (this.#ready.length === 0 && !this.#decodeMore()) break;
       const count = Math.min(this.#ready.length, into.length - filled);
       into.set(this.#ready.subarray(0, count), filled);
       this.#ready = this.#ready.subarray(count);
@@ -114,19 +120,19 @@ export class SoundFile implements Closable {
     return filled;
   }
 
-  async close(): Promise<void> {
+  close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#mixer.close();
     this.#frame.free();
     this.#packet.free();
     this.#codec.freeContext();
-    await this.#format.closeInput();
+    this.#format.closeInputSync();
   }
 
-  async #decodeMore(): Promise<boolean> {
+  #decodeMore(): boolean {
     if (this.#ended) return false;
-    if (await this.#nextFrame()) {
+    if (this.#nextFrame()) {
       this.#ready = this.#mixer.mix(this.#frame);
       this.#frame.unref();
       return true;
@@ -136,9 +142,8 @@ export class SoundFile implements Closable {
     return this.#ready.length > 0;
   }
 
-  async #nextFrame(): Promise<boolean> {
+  #nextFrame(): boolean {
     for (let drainErrors = 0; drainErrors < MAX_DRAIN_ERRORS;) {
-      // Fetched on the spot: the decoding was done in sendPacket, and every hop to a thread and back costs more.
       const got = this.#codec.receiveFrameSync(this.#frame);
       if (got === AVERROR_EOF) return false;
       if (got >= 0) {
@@ -147,21 +152,21 @@ export class SoundFile implements Closable {
         continue;
       }
       if (this.#draining) drainErrors++;
-      else await this.#feed();
+      else this.#feed();
     }
     return false;
   }
 
-  async #feed(): Promise<void> {
-    const got = await this.#format.readFrame(this.#packet);
+  #feed(): void {
+    const got = this.#format.readFrameSync(this.#packet);
     if (got < 0) {
       // A read error in the middle is the end of what is there, as with a file that was cut off.
       this.#draining = true;
-      await this.#codec.sendPacket(null);
+      this.#codec.sendPacketSync(null);
       return;
     }
     if (this.#packet.streamIndex === this.#streamIndex) {
-      const sent = await this.#codec.sendPacket(this.#packet);
+      const sent = this.#codec.sendPacketSync(this.#packet);
       if (sent < 0 && sent !== EAGAIN) this.damagedPackets++;
     }
     this.#packet.unref();
@@ -193,7 +198,7 @@ function chooseStream(format: FormatContext): Stream {
   throw new DhError('audio_unsupported', 'the file has no sound track', { hint: 'Give a file with sound in it.' });
 }
 
-async function openDecoder(stream: Stream): Promise<CodecContext> {
+function openDecoder(stream: Stream): CodecContext {
   const decoder = Codec.findDecoder(stream.codecpar.codecId);
   const name = avGetCodecName(stream.codecpar.codecId) ?? 'unknown';
   if (!decoder?.name || !CODECS.split(',').includes(decoder.name)) {
@@ -206,7 +211,7 @@ async function openDecoder(stream: Stream): Promise<CodecContext> {
   codec.parametersToContext(stream.codecpar);
   codec.pktTimebase = stream.timeBase;
   codec.threadCount = 1;
-  const opened = await codec.open2(decoder);
+  const opened = codec.open2Sync(decoder);
   if (opened >= 0) return codec;
   codec.freeContext();
   throw new DhError('audio_invalid', `the ${name} sound track is damaged`);

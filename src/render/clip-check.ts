@@ -105,14 +105,7 @@ export class ClipChecker {
       return { key, aboutS: known.lengthSamples / 48_000 };
     }
     const { media, signal } = this.#tools;
-    const { durationS } = await media().probe(path, { signal });
-    const begin = media().decode(path, { maxDurationS: Number.MAX_SAFE_INTEGER, timeoutMs: 30_000, signal });
-    let samples = 0;
-    for await (const piece of begin) {
-      samples = piece.length;
-      break;
-    }
-    if (samples === 0) throw new DhError('audio_invalid', 'the file holds no sound');
+    const { durationS } = await media().inspect(path, { signal });
     if (seen?.hash !== stamp.hash) this.#manifest.inputs[path] = stamp;
     return { key, aboutS: durationS ?? UNKNOWN_S };
   }

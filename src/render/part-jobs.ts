@@ -10,7 +10,7 @@ import type { PreparedClip, PreparedClips } from './prepared-clips.js';
 /** A part's sound needs this much before it when there is no face to get going. */
 const STILL_LEAD_SAMPLES = 9600;
 /** Raised when the same job makes another file: finished parts are made anew. */
-const PART_VERSION = 1;
+const PART_VERSION = 2;
 
 /** A part to be made, with what it is made from. */
 export interface PlannedJob {

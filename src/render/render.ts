@@ -123,6 +123,7 @@ class Render {
     const checked = await this.#clips.check();
     await this.#reckon(checked);
     await this.#files.save();
+    this.#warmStill(checked);
     const clips = await this.#clips.prepareLengths(checked);
     // A clip that is prepared once more may come out different: planned anew then.
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -170,6 +171,17 @@ class Render {
     await this.#writeParts(pending, jobs.length, done);
     if (full && !full.done) await this.#writeFull(plan, jobs, clips, full.key);
     return this.#finish(plan, clips, jobs, done);
+  }
+
+  /** Encodes a picture that is seen all the time while clips are prepared, which leaves this thread idle. */
+  #warmStill(clips: readonly CheckedClip[]): void {
+    const { image, bakedPath, fontFile } = this.#clips;
+    if (image === null || bakedPath !== null || fontFile !== null) return;
+    if (clips.some((clip) => clip.image !== null)) return;
+    if (clips.every(({ key }) => key in this.#files.manifest.clips)) return;
+    const { num, den } = this.#settings.output.rate;
+    const aboutS = clips.reduce((sum, clip) => sum + clip.aboutS, 0);
+    this.#stills.warm({ image: image.path, caption: null }, Math.ceil((aboutS * num) / den));
   }
 
   /** Compares the space that is needed with what is free. */

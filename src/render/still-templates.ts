@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import type { Closable } from '../units.js';
@@ -26,8 +27,16 @@ export class StillTemplates implements Closable {
     sizeCalculation: ({ units }) => units.reduce((sum, unit) => sum + unit.length + 200, 1),
   });
 
+  readonly #inWork = new Map<string, { frames: number; template: Promise<StillTemplate> }>();
+  #closed = false;
+
   constructor(output: OutputSettings) {
     this.#output = output;
+  }
+
+  /** Begins with a template ahead of need. What goes wrong is told to whoever `get`s it. */
+  warm(spec: StillSpec, frames: number): void {
+    this.get(spec, Math.min(frames, GOP_FRAMES), 0).catch(() => undefined);
   }
 
   /** The template of a picture with at least `frames` units; at most `GOP_FRAMES`. */
@@ -35,12 +44,20 @@ export class StillTemplates implements Closable {
     const key = `${variant}${JSON.stringify(spec)}`;
     const kept = this.#kept.get(key);
     if (kept && kept.units.length >= frames) return kept;
-    const template = await this.#encode(spec, frames, variant);
-    this.#kept.set(key, template);
-    return template;
+    const inWork = this.#inWork.get(key);
+    if (inWork && inWork.frames >= frames) return inWork.template;
+    const template = this.#encode(spec, frames, variant);
+    this.#inWork.set(key, { frames, template });
+    try {
+      this.#kept.set(key, await template);
+      return await template;
+    } finally {
+      if (this.#inWork.get(key)?.template === template) this.#inWork.delete(key);
+    }
   }
 
   close(): void {
+    this.#closed = true;
     this.#kept.clear();
   }
 
@@ -55,6 +72,9 @@ export class StillTemplates implements Closable {
       for (let n = 0; n < frames; n++) {
         const { data } = encoder.encode(picture, variant + n, n === 0);
         units.push(Uint8Array.from(data));
+        // Others get their turn between two pictures: clips are prepared meanwhile.
+        await setImmediate();
+        if (this.#closed) throw new RangeError('the templates are closed');
       }
       return { units };
     } finally {

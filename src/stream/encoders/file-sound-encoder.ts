@@ -11,6 +11,8 @@ export interface FileSoundSettings {
   /** Samples that go into one packet. */
   frameSamples: number;
   bitrateKbps: number;
+  /** Further options of the codec. */
+  options?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -30,7 +32,7 @@ export abstract class FileSoundEncoder implements Closable {
   #closed = false;
 
   /** Throws RangeError for a bit rate that the encoder cannot take. */
-  constructor({ name, codec: wanted, format, frameSamples, bitrateKbps }: FileSoundSettings) {
+  constructor({ name, codec: wanted, format, frameSamples, bitrateKbps, options = {} }: FileSoundSettings) {
     const codec = Codec.findEncoderByName(wanted);
     if (codec === null) throw new Error(`this build of FFmpeg has no encoder for ${name}`);
     this.#name = name;
@@ -43,7 +45,9 @@ export abstract class FileSoundEncoder implements Closable {
     context.timeBase = new Rational(1, SAMPLE_RATE);
     context.bitRate = BigInt(Math.round(bitrateKbps * 1000));
     try {
-      FFmpegError.throwIfError(context.setOption('flags', '+global_header'), name);
+      for (const [option, value] of Object.entries({ flags: '+global_header', ...options })) {
+        FFmpegError.throwIfError(context.setOption(option, value), name);
+      }
       FFmpegError.throwIfError(context.open2Sync(codec, null), name);
     } catch (error) {
       context.freeContext();

@@ -51,6 +51,12 @@ function x264Bytes(width: number, height: number, x264Preset: string): number {
   return width * height * (X264_BYTES_PER_PIXEL[x264Preset] ?? X264_BYTES_PER_PIXEL_BETWEEN);
 }
 
+/** Still pictures do not fade: looking for weights costs a fifth of the time and changes no byte. */
+const X264_PARAMS = {
+  live: 'keyint=infinite:scenecut=0',
+  offline: 'scenecut=0',
+  still: 'keyint=infinite:scenecut=0:weightp=0',
+};
 /** A keyframe, and as many others as fill the rate buffer again. */
 const WARM_UP_FRAMES = 1 + VBV_FRAMES;
 const OFFLINE_GOP_FRAMES = 5 * FRAME_RATE;
@@ -107,7 +113,7 @@ export class VideoEncoder implements Closable {
       this.#set('forced-idr', '1');
       if (mode === 'still') this.#set('qp', String(options.crf ?? 21));
       else this.#set('crf', String(options.crf ?? (this.#live ? 23 : 18)));
-      this.#set('x264-params', mode === 'offline' ? 'scenecut=0' : 'keyint=infinite:scenecut=0');
+      this.#set('x264-params', X264_PARAMS[mode]);
       if (this.#live) this.#applyBitrate(bitrateKbps);
       FFmpegError.throwIfError(context.open2Sync(codec, null), 'libx264');
     } catch (error) {
