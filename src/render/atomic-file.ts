@@ -1,6 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { diskError } from './part-file.js';
+import { diskError } from './disk-error.js';
 
 /**
  * Writes a file so that it is there whole or not at all, also after a power cut: under another name, onto the disk, then

@@ -1,9 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
 import { AVERROR_EOF, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
 import { FFmpegError, FormatContext, Packet } from 'node-av/lib';
-import { FrameGrid } from './frame-grid.js';
+import { FrameGrid, type FrameRate } from './frame-grid.js';
+import { interleave, type TimedPicture } from './interleave.js';
 import type { OutputSettings } from './output.js';
-import { PartFile } from './part-file.js';
 import type { PlannedPart } from './plan.js';
 import { PartSound } from './sound-encoder.js';
 import { SoundTrack, type TrackClip } from './sound-track.js';
@@ -19,60 +18,45 @@ export interface FullJob {
   onProgress: (samples: number) => void;
 }
 
-/** Pictures between two looks at the signal. */
-const SLICE_FRAMES = 200;
-
 /**
  * Writes all parts as one file: pictures are copied, the sound is encoded in one piece. Rejects with the disk's error or
  * the signal's reason, and then leaves no file. Returns its size in bytes.
  */
-export async function renderFull({
-  path,
-  parts,
-  clips,
-  totalSamples,
-  output,
-  signal,
-  onProgress,
-}: FullJob): Promise<number> {
+export async function renderFull(job: FullJob): Promise<number> {
+  const { path, parts, clips, totalSamples, output, signal, onProgress } = job;
   const track = new SoundTrack(clips);
   const sound = new PartSound(output.format, output.soundKbps, totalSamples, (into, at) => track.read(into, at), true);
-  let file = null as PartFile | null;
+  let extradata: Buffer | null = null;
+  const begun = (head: Buffer | null): void => void (extradata ??= head);
   try {
-    for (const part of parts) {
-      const grid = new FrameGrid(part.endSample - part.startSample, output.rate);
-      let frame = 0;
-      const pictures = new VideoPackets(part.path);
-      try {
-        file ??= await PartFile.open(path, output, {
-          videoExtradata: pictures.extradata,
-          describeSound: (parameters) => sound.describe(parameters),
-        });
-        const open = file;
-        for (; pictures.next(); frame++) {
-          const start = part.startSample + grid.startOf(frame);
-          open.writePicture(pictures.data, start, grid.durationOf(frame), pictures.keyFrame);
-          sound.encodeUpTo(start + grid.durationOf(frame), (...packet) => open.writeSound(...packet));
-          if (frame % SLICE_FRAMES > 0) continue;
-          onProgress(start);
-          await setImmediate();
-          signal.throwIfAborted();
-        }
-      } finally {
-        pictures.close();
-      }
-      if (frame !== grid.count) throw new Error(`${part.path} holds ${frame} pictures instead of ${grid.count}`);
-    }
-    if (file === null) throw new RangeError('there are no parts');
-    const open = file;
-    sound.finish((...packet) => open.writeSound(...packet));
-    return await open.finish();
-  } catch (error) {
-    await file?.abort();
-    throw error;
+    const pictures = copiedPictures(parts, output.rate, begun);
+    return await interleave({ path, output, pictures, sound, extradata: () => extradata, signal, onProgress });
   } finally {
     sound.close();
     track.close();
+  }
+}
+
+/** The pictures of all parts on one time line; `begun` hears what the head of each part says of them. */
+function* copiedPictures(
+  parts: FullJob['parts'],
+  rate: FrameRate,
+  begun: (extradata: Buffer | null) => void,
+): Generator<TimedPicture> {
+  for (const part of parts) {
+    const grid = new FrameGrid(part.endSample - part.startSample, rate);
+    const packets = new VideoPackets(part.path);
+    let frame = 0;
+    try {
+      begun(packets.extradata);
+      for (; packets.next(); frame++) {
+        const { data, keyFrame } = packets;
+        yield { data, keyFrame, start: part.startSample + grid.startOf(frame), duration: grid.durationOf(frame) };
+      }
+    } finally {
+      packets.close();
+    }
+    if (frame !== grid.count) throw new Error(`${part.path} holds ${frame} pictures instead of ${grid.count}`);
   }
 }
 

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
-import { hiddenPath } from './part-file.js';
+import { hiddenPath } from './video-file.js';
 import type { PartJob } from './part-job.js';
 import type { PartReply } from './part-process.js';
 import { rm } from 'node:fs/promises';

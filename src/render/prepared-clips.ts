@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { open, readFile, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SAMPLE_RATE, type VisemeCue } from '../units.js';
-import { diskError } from './part-file.js';
+import { diskError } from './disk-error.js';
 
 /** What is known of a prepared clip. */
 export interface PreparedClip {

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
-import { diskError } from './part-file.js';
+import { diskError } from './disk-error.js';
 
 /** Who holds a lock. No time of day is in it: a clock may jump. */
 interface Holder {

@@ -10,7 +10,7 @@ import { ClipPhase } from './clip-phase.js';
 import { checkSpace, freeSpace } from './disk-space.js';
 import { renderFull } from './full-file.js';
 import type { DonePart } from './manifest.js';
-import { diskError } from './part-file.js';
+import { diskError } from './disk-error.js';
 import { partJobs, type PlannedJob } from './part-jobs.js';
 import { PartWorkers } from './part-workers.js';
 import { planRender, type RenderPlan } from './plan.js';

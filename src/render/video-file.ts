@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
   AV_CODEC_ID_H264,
@@ -11,14 +11,14 @@ import {
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
 import { FFmpegError, FormatContext, Packet, Rational, type CodecParameters, type Stream } from 'node-av/lib';
-import { DhError } from '../errors.js';
 import { SAMPLE_RATE } from '../units.js';
-import type { OutputSettings } from './output.js';
+import { diskError } from './disk-error.js';
+import type { OutputSettings, VideoFormat } from './output.js';
 
 const SAMPLES = new Rational(1, SAMPLE_RATE);
 
 /** What a file has to know before its first packet. */
-export interface PartHead {
+export interface VideoHead extends Pick<OutputSettings, 'width' | 'height' | 'rate'> {
   /** Of H.264: the parameter sets, or what an MP4 says of them. */
   videoExtradata: Buffer | null;
   describeSound: (parameters: CodecParameters) => void;
@@ -29,30 +29,61 @@ export interface PartHead {
  * a hidden name beside `path` and renamed when it is whole and on the disk, so nobody ever sees half a file. What goes
  * wrong with the disk is thrown as DhError `disk_full` or `write_failed`; call `abort` then.
  */
-export class PartFile {
+export class VideoFile {
   readonly #path: string;
   readonly #hidden: string;
   readonly #format = new FormatContext();
   readonly #packet = new Packet();
+  readonly #type: VideoFormat;
   #video: Stream | null = null;
   #sound: Stream | null = null;
   #state: 'open' | 'finished' | 'aborted' = 'open';
 
-  private constructor(path: string) {
+  private constructor(path: string, format: VideoFormat) {
     this.#path = path;
     this.#hidden = hiddenPath(path);
+    this.#type = format;
     this.#packet.alloc();
   }
 
-  static async open(path: string, output: OutputSettings, head: PartHead): Promise<PartFile> {
-    const file = new PartFile(path);
+  /** Makes the hidden file, and its folder. */
+  static async create(path: string, format: VideoFormat): Promise<VideoFile> {
+    const file = new VideoFile(path, format);
     try {
-      file.#begin(output, head);
+      await mkdir(dirname(path), { recursive: true });
+      file.#check(file.#format.allocOutputContext2(null, format, file.#hidden));
+      if (format === 'mp4') file.#check(file.#format.setOption('movflags', '+faststart'));
+      file.#check(file.#format.setOption('fflags', '+bitexact'));
+      file.#check(file.#format.openOutputSync());
     } catch (error) {
       await file.abort();
       throw diskError(path, error);
     }
     return file;
+  }
+
+  /** Writes the head; packets follow. */
+  begin({ width, height, rate, videoExtradata, describeSound }: VideoHead): void {
+    const video = this.#format.newStream();
+    const { codecpar } = video;
+    codecpar.codecType = AVMEDIA_TYPE_VIDEO;
+    codecpar.codecId = this.#type === 'mp4' ? AV_CODEC_ID_H264 : AV_CODEC_ID_VP9;
+    codecpar.format = AV_PIX_FMT_YUV420P;
+    codecpar.width = width;
+    codecpar.height = height;
+    codecpar.colorRange = AVCOL_RANGE_MPEG;
+    codecpar.colorSpace = AVCOL_SPC_BT709;
+    codecpar.colorPrimaries = AVCOL_PRI_BT709;
+    codecpar.colorTrc = AVCOL_TRC_BT709;
+    if (videoExtradata) codecpar.extradata = videoExtradata;
+    video.timeBase = SAMPLES;
+    video.avgFrameRate = new Rational(rate.num, rate.den);
+    const sound = this.#format.newStream();
+    describeSound(sound.codecpar);
+    sound.timeBase = SAMPLES;
+    this.#check(this.#format.writeHeaderSync());
+    this.#video = video;
+    this.#sound = sound;
   }
 
   /** Writes a picture that is seen for `duration` from `pts` on. The bytes are not kept. */
@@ -100,35 +131,9 @@ export class PartFile {
     await rm(this.#hidden, { force: true }).catch(() => undefined);
   }
 
-  #begin({ width, height, rate, format }: OutputSettings, head: PartHead): void {
-    this.#check(this.#format.allocOutputContext2(null, format, this.#hidden));
-    if (format === 'mp4') this.#check(this.#format.setOption('movflags', '+faststart'));
-    this.#check(this.#format.setOption('fflags', '+bitexact'));
-    this.#check(this.#format.openOutputSync());
-    const video = this.#format.newStream();
-    const { codecpar } = video;
-    codecpar.codecType = AVMEDIA_TYPE_VIDEO;
-    codecpar.codecId = format === 'mp4' ? AV_CODEC_ID_H264 : AV_CODEC_ID_VP9;
-    codecpar.format = AV_PIX_FMT_YUV420P;
-    codecpar.width = width;
-    codecpar.height = height;
-    codecpar.colorRange = AVCOL_RANGE_MPEG;
-    codecpar.colorSpace = AVCOL_SPC_BT709;
-    codecpar.colorPrimaries = AVCOL_PRI_BT709;
-    codecpar.colorTrc = AVCOL_TRC_BT709;
-    if (head.videoExtradata) codecpar.extradata = head.videoExtradata;
-    video.timeBase = SAMPLES;
-    video.avgFrameRate = new Rational(rate.num, rate.den);
-    const sound = this.#format.newStream();
-    head.describeSound(sound.codecpar);
-    sound.timeBase = SAMPLES;
-    this.#check(this.#format.writeHeaderSync());
-    this.#video = video;
-    this.#sound = sound;
-  }
-
   #write(packet: Packet, stream: Stream | null, pts: number, duration: number): void {
-    if (this.#state !== 'open' || stream === null) throw new RangeError(`the file is ${this.#state}`);
+    if (this.#state !== 'open') throw new RangeError(`the file is ${this.#state}`);
+    if (stream === null) throw new RangeError('the file has no head yet');
     packet.pts = packet.dts = BigInt(pts);
     packet.duration = BigInt(duration);
     packet.streamIndex = stream.index;
@@ -151,20 +156,4 @@ export class PartFile {
 /** The name under which a file is written until it is whole. */
 export function hiddenPath(path: string, pid = process.pid): string {
   return join(dirname(path), `.${basename(path)}.${pid}.part`);
-}
-
-/** What went wrong while a file was written: `disk_full`, or `write_failed`. */
-export function diskError(path: string, cause: unknown): DhError {
-  if (cause instanceof DhError) return cause;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left|quota/i.test(message);
-  return full
-    ? new DhError('disk_full', `There is no space left for ${path}.`, {
-        hint: 'Free some space and give the same command again: it goes on where it was.',
-        cause,
-      })
-    : new DhError('write_failed', `${path} cannot be written: ${message}`, {
-        hint: 'Check the permissions of the folder.',
-        cause,
-      });
 }
