@@ -2,17 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE } from '../units.js';
-import { eachAbreast } from './abreast.js';
 import { writeAtomically } from './atomic-file.js';
-import { toSrt } from './captions.js';
-import { hashOf, type CheckedClip } from './clip-check.js';
+import type { CheckedClip } from './clip-check.js';
 import { ClipPhase } from './clip-phase.js';
 import { checkSpace, freeSpace } from './disk-space.js';
-import { renderFull } from './full-file.js';
 import type { DonePart } from './manifest.js';
 import { diskError } from './disk-error.js';
 import { partJobs, type PlannedJob } from './part-jobs.js';
-import { PartWorkers } from './part-workers.js';
+import { PartPhase } from './part-phase.js';
 import { planRender, type RenderPlan } from './plan.js';
 import { preparedBytes } from './prepared-clips.js';
 import { ProgressMeter } from './progress-meter.js';
@@ -20,9 +17,7 @@ import { ProjectFiles, subtitlesOf } from './project-files.js';
 import { ProjectLock } from './project-lock.js';
 import type { RenderResult } from './render-events.js';
 import { renderIndex } from './render-index.js';
-import { renderPart } from './render-part.js';
 import type { RenderSettings, RenderTools } from './render-settings.js';
-import { StillTemplates } from './still-templates.js';
 import { WORK } from './work.js';
 
 /** Bytes a second that pictures take, as far as that can be told beforehand. */
@@ -49,25 +44,24 @@ class Render {
   readonly #files: ProjectFiles;
   readonly #clips: ClipPhase;
   readonly #meter: ProgressMeter;
-  readonly #workers = new PartWorkers();
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #stills: StillTemplates;
+  readonly #output: PartPhase;
 
   constructor(settings: RenderSettings, tools: RenderTools) {
     this.#settings = settings;
     this.#tools = tools;
     const note = (message: string) => tools.onEvent({ event: 'note', message });
     this.#files = new ProjectFiles(settings, note);
-    this.#stills = new StillTemplates(settings.output);
     this.#signal = AbortSignal.any([tools.signal, this.#stop.signal]);
     this.#meter = new ProgressMeter({
       clock: tools.clock,
-      rssBytes: () => process.memoryUsage.rss() + tools.preparer.rssBytes() + this.#workers.rssBytes(),
+      rssBytes: () => process.memoryUsage.rss() + tools.preparer.rssBytes() + this.#output.rssBytes(),
       onProgress: (progress) => tools.onEvent({ event: 'progress', ...progress }),
     });
     const parts = { files: this.#files, meter: this.#meter, stop: this.#stop, signal: this.#signal };
     this.#clips = new ClipPhase({ settings, tools, note, ...parts });
+    this.#output = new PartPhase({ settings, tools, clips: this.#clips, ...parts });
   }
 
   /** Says what would be done; writes nothing. */
@@ -95,7 +89,7 @@ class Render {
         await outputLock.close();
       }
     } finally {
-      this.#stills.close();
+      this.#output.close();
       await lock.close();
     }
   }
@@ -111,11 +105,11 @@ class Render {
     } catch (error) {
       // Whatever else is running stops before the files go.
       this.#stop.abort(error);
-      await this.#workers.close();
+      await this.#output.stopWorkers();
       await this.#files.afterFailure(DhError.from(error));
       throw error;
     } finally {
-      await this.#workers.close();
+      await this.#output.stopWorkers();
     }
   }
 
@@ -123,7 +117,7 @@ class Render {
     const checked = await this.#clips.check();
     await this.#reckon(checked);
     await this.#files.save();
-    this.#warmStill(checked);
+    this.#output.warm(checked);
     const clips = await this.#clips.prepareLengths(checked);
     // A clip that is prepared once more may come out different: planned anew then.
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -156,9 +150,9 @@ class Render {
     await this.#files.removeOldParts(jobs.map(({ file }) => file));
     const pending = jobs.filter((job) => !done.has(job));
     const needed = new Set(pending.flatMap(({ needs }) => [...needs]));
-    const full = this.#settings.full ? await this.#fullKey(jobs) : null;
+    const full = this.#settings.full ? await this.#output.fullKey(jobs) : null;
     if (full && !full.done) for (const { key } of clips) needed.add(key);
-    this.#meter.expect(this.#workOf(pending, full && !full.done ? plan.totalSamples : 0));
+    this.#meter.expect(this.#output.workOf(pending, full && !full.done ? plan.totalSamples : 0));
     await this.#clips.prepareMissing(clips.filter(({ key }) => needed.has(key)));
     await this.#files.save();
     if (
@@ -168,20 +162,9 @@ class Render {
     ) {
       return null;
     }
-    await this.#writeParts(pending, jobs.length, done);
-    if (full && !full.done) await this.#writeFull(plan, jobs, clips, full.key);
+    await this.#output.write(pending, jobs.length, done);
+    if (full && !full.done) await this.#output.writeFull(plan, jobs, clips, full.key);
     return this.#finish(plan, clips, jobs, done);
-  }
-
-  /** Encodes a picture that is seen all the time while clips are prepared, which leaves this thread idle. */
-  #warmStill(clips: readonly CheckedClip[]): void {
-    const { image, bakedPath, fontFile } = this.#clips;
-    if (image === null || bakedPath !== null || fontFile !== null) return;
-    if (clips.some((clip) => clip.image !== null)) return;
-    if (clips.every(({ key }) => key in this.#files.manifest.clips)) return;
-    const { num, den } = this.#settings.output.rate;
-    const aboutS = clips.reduce((sum, clip) => sum + clip.aboutS, 0);
-    this.#stills.warm({ image: image.path, caption: null }, Math.ceil((aboutS * num) / den));
   }
 
   /** Compares the space that is needed with what is free. */
@@ -242,72 +225,6 @@ class Render {
     });
   }
 
-  #workOf(pending: readonly PlannedJob[], fullSamples: number): { write: number; full: number } {
-    const second = this.#clips.bakedPath === null ? WORK.stillSecond : WORK.avatarSecond;
-    const samples = pending.reduce((sum, { job }) => sum + job.endSample - job.startSample, 0);
-    return { write: (samples / SAMPLE_RATE) * second, full: (fullSamples / SAMPLE_RATE) * WORK.fullSecond };
-  }
-
-  async #writeParts(pending: readonly PlannedJob[], parts: number, done: Map<PlannedJob, DonePart>): Promise<void> {
-    this.#meter.enter('write');
-    const abreast = this.#clips.bakedPath === null ? 1 : Math.min(this.#settings.jobs, pending.length);
-    await eachAbreast(pending, Math.max(1, abreast), { stop: this.#stop, signal: this.#signal }, async (planned) => {
-      const { job, file, key, number } = planned;
-      const lengthSamples = job.endSample - job.startSample;
-      const second = this.#clips.bakedPath === null ? WORK.stillSecond : WORK.avatarSecond;
-      let counted = 0;
-      const onProgress = (samples: number): void => {
-        const seconds = (samples - counted) / SAMPLE_RATE;
-        counted = samples;
-        this.#meter.wrote(seconds);
-        this.#meter.add(seconds * second);
-      };
-      const bytes =
-        abreast > 1
-          ? await this.#workers.render(job, this.#signal, onProgress)
-          : await renderPart(job, { stills: this.#stills, signal: this.#signal, onProgress });
-      onProgress(lengthSamples);
-      const part = { key, file, bytes };
-      done.set(planned, part);
-      this.#files.manifest.parts = [...this.#files.manifest.parts.filter((each) => each.file !== file), part];
-      await this.#writeSubtitles(planned);
-      await this.#files.save();
-      this.#meter.partsDone++;
-      this.#meter.tell(true);
-      const durationS = lengthSamples / SAMPLE_RATE;
-      this.#tools.onEvent({ event: 'part', number, parts, file, durationS, bytes });
-    });
-  }
-
-  async #writeFull(
-    plan: RenderPlan,
-    jobs: readonly PlannedJob[],
-    clips: readonly CheckedClip[],
-    key: string,
-  ): Promise<void> {
-    this.#meter.enter('full');
-    const { outputFolder, output } = this.#settings;
-    const file = this.#files.fullFile();
-    let counted = 0;
-    const bytes = await renderFull({
-      path: join(outputFolder, file),
-      parts: plan.parts.map((part, i) => ({ ...part, path: jobs[i]!.job.path })),
-      clips: plan.clips.map(({ index, startSample, lengthSamples }) => {
-        return { pcmPath: this.#files.store.pcmPath(clips[index]!.key), startSample, lengthSamples };
-      }),
-      totalSamples: plan.totalSamples,
-      output,
-      signal: this.#signal,
-      onProgress: (samples) => {
-        this.#meter.wrote((samples - counted) / SAMPLE_RATE);
-        this.#meter.add(((samples - counted) / SAMPLE_RATE) * WORK.fullSecond);
-        counted = samples;
-      },
-    });
-    this.#files.manifest.full = { key, file, bytes };
-    await this.#files.save();
-  }
-
   async #finish(
     plan: RenderPlan,
     clips: readonly CheckedClip[],
@@ -315,12 +232,7 @@ class Render {
     done: ReadonlyMap<PlannedJob, DonePart>,
   ): Promise<RenderResult> {
     const { outputFolder, project, full } = this.#settings;
-    for (const job of jobs) await this.#writeSubtitles(job);
-    if (full && jobs.some(({ captions }) => captions.length > 0) && this.#settings.subtitles.srt) {
-      const all = jobs.flatMap(({ captions }) => captions);
-      const unique = all.filter((span, i) => all[i - 1]?.startSample !== span.startSample);
-      await writeAtomically(join(outputFolder, 'full.srt'), toSrt(unique, 0, plan.totalSamples));
-    }
+    await this.#output.writeAllSubtitles(jobs, plan.totalSamples);
     const index = join(outputFolder, 'index.json');
     const fullFile = full ? this.#files.fullFile() : null;
     await writeAtomically(
@@ -333,7 +245,7 @@ class Render {
         parts: jobs.map((job) => ({
           file: job.file,
           bytes: done.get(job)?.bytes ?? 0,
-          subtitles: this.#hasSubtitles(job) ? subtitlesOf(job.file) : null,
+          subtitles: this.#output.hasSubtitles(job) ? subtitlesOf(job.file) : null,
         })),
         full: fullFile,
         bad: this.#clips.bad,
@@ -356,22 +268,6 @@ class Render {
       bad: this.#clips.bad.map(({ name, reason }) => ({ name, reason })),
       peakRssBytes: this.#meter.peakRssBytes,
     };
-  }
-
-  #hasSubtitles({ captions }: PlannedJob): boolean {
-    return this.#settings.subtitles.srt && captions.length > 0;
-  }
-
-  async #writeSubtitles(planned: PlannedJob): Promise<void> {
-    if (!this.#hasSubtitles(planned)) return;
-    const { job, captions, file } = planned;
-    const text = toSrt(captions, job.startSample, job.endSample);
-    await writeAtomically(join(this.#settings.outputFolder, subtitlesOf(file)), text);
-  }
-
-  async #fullKey(jobs: readonly PlannedJob[]): Promise<{ key: string; done: boolean }> {
-    const key = hashOf(JSON.stringify(jobs.map((job) => job.key)));
-    return { key, done: (await this.#files.donePart(this.#files.fullFile(), key)) !== null };
   }
 }
 
