@@ -108,7 +108,10 @@ export class Session extends EventEmitter<SessionEventMap> {
 
   /** Puts an utterance behind those that wait. Throws `queue_full`. */
   enqueue(utterance: Utterance): void {
-    if (this.#closed) throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
+    if (this.#closed) {
+      utterance.close();
+      throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
+    }
     if (this.#waiting.length >= this.options.maxPendingUtterances) {
       utterance.close();
       throw new DhError('queue_full', `${this.#waiting.length} utterances wait in session "${this.id}" already.`, {

@@ -1,13 +1,21 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { EventLog, startServer, tone, until, wav, type Json, type TestServer } from '../support/server.js';
 
 let server: TestServer;
+/** Where the server keeps its temporary files. */
+let temp: string;
 beforeAll(async () => {
-  server = await startServer({ args: ['--preset', 'low'], env: { DH_LIVE_LIMITS_MAX_SESSIONS: '3' } });
+  temp = await mkdtemp(join(tmpdir(), 'dh-api-'));
+  server = await startServer({ args: ['--preset', 'low'], env: { DH_LIVE_LIMITS_MAX_SESSIONS: '3', TMPDIR: temp } });
 }, 120_000);
 afterAll(async () => {
   await server.stop();
+  expect(await readdir(temp)).toEqual([]);
+  await rm(temp, { recursive: true });
 });
 
 const main = '/api/v1/sessions/main';
@@ -103,6 +111,29 @@ describe('audio files', () => {
       expect(ended.data.playedMs).toBe(500);
     }
     events.close();
+  });
+
+  it('keeps no file whose session ended while it came', async () => {
+    const [folder] = (await readdir(temp)).filter((name) => name.startsWith('dh-live-'));
+    const files = async () =>
+      (await readdir(join(temp, folder!), { withFileTypes: true })).filter((each) => each.isFile());
+    await until(async () => (await files()).length === 0);
+    expect((await server.post('/api/v1/sessions', { id: 'short' })).status).toBe(201);
+    const file = wav(tone(0.5));
+    let more: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(new Uint8Array(file.subarray(0, 1000)));
+        more = controller;
+      },
+    });
+    const coming = fetch(`${server.url}/api/v1/sessions/short/audio`, { ...{ duplex: 'half' }, method: 'POST', body });
+    await until(async () => (await files()).length === 1);
+    expect((await fetch(`${server.url}/api/v1/sessions/short`, { method: 'DELETE' })).status).toBe(204);
+    more!.enqueue(new Uint8Array(file.subarray(1000)));
+    more!.close();
+    expect(await errorOf(await coming)).toMatchObject({ status: 404, code: 'session_not_found' });
+    await until(async () => (await files()).length === 0);
   });
 
   it('plays what is there of a WAV that lies about its length', async () => {
