@@ -7,6 +7,7 @@ const TABLE = {
   content_type_unsupported: { status: 415, retryable: false },
   text_empty: { status: 400, retryable: false },
   text_too_long: { status: 413, retryable: false },
+  items_too_many: { status: 413, retryable: false },
   body_too_large: { status: 413, retryable: false },
   audio_invalid: { status: 422, retryable: false },
   audio_too_long: { status: 413, retryable: false },

@@ -10,6 +10,7 @@ import { LocalPreparer, type ClipPreparer } from '../render/clip-preparer.js';
 import type { FrameRate } from '../render/frame-grid.js';
 import type { VideoFormat } from '../render/output.js';
 import { isAvatarRate } from '../render/part-jobs.js';
+import { PROJECT_NAME, PROJECT_RULE } from '../render/project-name.js';
 import { render } from '../render/render.js';
 import type { RenderSettings } from '../render/render-settings.js';
 import { SpeechService } from '../speech/speech-service.js';
@@ -45,7 +46,6 @@ export interface RenderFlags {
   json?: boolean;
 }
 
-const PROJECT_ID = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
 const SOUND_KBPS = 96;
 
 /** Runs `dh-live render`. Returns the exit code: 0, or 2 when clips were left out. Throws what `render` throws. */
@@ -110,9 +110,9 @@ function settingsOf(input: string, flags: RenderFlags, clips: ListedClip[]): Ren
     throw new DhError('bad_request', '--split-exact needs a time.', { hint: '--split 10m --split-exact' });
   }
   const project = flags.project ?? projectOf(input);
-  if (!PROJECT_ID.test(project)) {
+  if (!PROJECT_NAME.test(project)) {
     throw new DhError('bad_request', `"${project}" cannot be the name of a project.`, {
-      hint: 'Use 1 to 64 letters, digits, ".", "-" and "_": --project course-1',
+      hint: `Use ${PROJECT_RULE}: --project course-1`,
     });
   }
   const { voice = null, language = null, subtitles } = flags;

@@ -158,11 +158,20 @@ export const RendersSchema = z.strictObject({
     .describe('Renders over HTTP that run at a time; others wait.')
     .meta(RESTART),
   maxWaiting: z.number().int().min(0).max(1000).default(20).describe('Most renders that wait; more are refused.'),
+  maxItems: z.number().int().min(1).max(100_000).default(10_000).describe('Most items of one render over HTTP.'),
+  maxBodyMb: z
+    .number()
+    .min(0.1)
+    .max(64)
+    .default(8)
+    .describe('Largest JSON body of `POST /renders`, in MB: all its items with their texts.'),
   keepHours: z
     .number()
     .min(0.1)
     .default(24)
-    .describe('How long finished renders and unused uploads are kept, in hours.'),
+    .describe(
+      'How long renders that ended, projects that none works on, and uploads that none uses are kept, in hours.',
+    ),
   maxUploadsMb: z.number().min(1).default(4000).describe('Most space that uploads for renders take together, in MB.'),
 });
 export type RendersConfig = z.infer<typeof RendersSchema>;

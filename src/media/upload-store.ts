@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream, mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,9 +22,17 @@ export interface Upload {
   bytes: number;
   /** Deletes the file; twice is harmless. */
   remove(): Promise<void>;
+  /**
+   * Gives the file another name on the same disk, and to the caller: the store knows it no longer. When that fails the
+   * file is removed. Throws as `receive`.
+   */
+  handOver(path: string): Promise<void>;
 }
 
-/** Keeps uploads as files with random names until they are removed, at the latest when the store is closed. */
+/**
+ * Keeps uploads as files with random names until they are removed or handed over, at the latest until the store is
+ * closed.
+ */
 export class UploadStore implements Closable {
   readonly #dir: string;
   readonly #maxBytes: () => number;
@@ -60,7 +68,13 @@ export class UploadStore implements Closable {
     const work = this.#write(stream, path, maxBytes);
     this.#pending.add(work);
     try {
-      return { path, bytes: await work, remove: () => this.#remove(path) };
+      const bytes = await work;
+      return {
+        path,
+        bytes,
+        remove: () => this.#remove(path),
+        handOver: (to) => this.#handOver(path, to),
+      };
     } catch (error) {
       await this.#remove(path);
       throw this.#explain(error);
@@ -104,6 +118,16 @@ export class UploadStore implements Closable {
       mkdirSync(this.#dir, { mode: 0o700 });
     } catch {
       // It is there, or opening the file says what is wrong.
+    }
+  }
+
+  async #handOver(path: string, to: string): Promise<void> {
+    try {
+      await rename(path, to);
+      this.#paths.delete(path);
+    } catch (error) {
+      await this.#remove(path);
+      throw this.#explain(error);
     }
   }
 

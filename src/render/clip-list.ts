@@ -162,7 +162,8 @@ export function fromRow(value: unknown, folder: string, where: string): ListedCl
     ? { kind: 'file', path: resolve(folder, file) }
     : { kind: 'text', text: text ?? '', voice: voice ?? null, language: language ?? null };
   return {
-    name: file ? basename(file) : (title ?? where),
+    // Without the folder of the list: the name is in the index, which travels.
+    name: file ? basename(file) : (title ?? basename(where)),
     source,
     title: title ?? null,
     text: text ?? null,

@@ -237,6 +237,7 @@ export class Control {
       checkVoice: (wanted) => void this.#speech.plan({ text: 'a', ...wanted }),
       log,
       now: Date.now,
+      clock: this.#options.clock,
     });
     this.#app = await createApp(this.#context(this.#renders));
     await this.#app.listen({ host: config.server.host, port: config.server.port });

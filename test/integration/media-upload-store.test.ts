@@ -52,6 +52,18 @@ describe('UploadStore', () => {
     expect(store.count).toBe(0);
   });
 
+  it('knows nothing more of an upload that was handed over', async () => {
+    const store = open();
+    const [kept, lost] = [await store.receive(Readable.from(['one'])), await store.receive(Readable.from(['two']))];
+    await kept.handOver(join(parent, 'kept'));
+    expect(store.count).toBe(1);
+    expect(await codeOf(lost.handOver(join(parent, 'no such folder', 'lost')))).toBe('media_unavailable');
+    expect(store.count).toBe(0);
+    await store.close();
+    expect(await readFile(join(parent, 'kept'), 'utf8')).toBe('one');
+    expect(await readdir(dir)).toEqual([]);
+  });
+
   it('ends what is too large, and keeps nothing of it', async () => {
     const store = open();
     let pulled = 0;

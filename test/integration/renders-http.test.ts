@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -15,6 +15,8 @@ import type { RenderView } from '../../src/server/renders/render-view.js';
 import { Renders } from '../../src/server/renders/renders.js';
 import { ChildTaskRunner } from '../../src/server/renders/task-runner.js';
 import { SpeechService } from '../../src/speech/speech-service.js';
+
+const HOUR = 3_600_000;
 
 /** Waits until its list is no longer there. */
 const ENDLESS = `
@@ -30,10 +32,13 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
   let allowed: string | undefined;
   let speech: SpeechService;
   let logged: object[];
+  /** What the clocks say: as they run, and this much more. */
+  let later: { clock: number; now: number };
 
   beforeEach(async () => {
     speech = new SpeechService();
     logged = [];
+    later = { clock: 0, now: 0 };
     root = await mkdtemp(join(tmpdir(), 'dh-renders-'));
     allowed = undefined;
   });
@@ -57,17 +62,35 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
       checkAvatar: async (name) => void (await new Catalogue([]).resolve(name)),
       checkVoice: (wanted) => void speech.plan({ text: 'a', ...wanted }),
       log: { warn: (fields: object) => logged.push(fields), debug: () => undefined },
-      now: Date.now,
+      now: () => Date.now() + later.now,
+      clock: () => performance.now() + later.clock,
       ...(script ? { script } : {}),
     });
     app = Fastify();
     await app.register(multipart);
     app.setErrorHandler(errorHandler(pino({ level: 'silent' })));
-    const context = { renders, config: { limits: { maxUploadMb: 1 } } } as unknown as ServerContext;
+    const context = { renders, config: { limits: { maxUploadMb: 1 }, renders: config() } } as unknown as ServerContext;
     await app.register(renderRoutes(context), { prefix: '/api/v1' });
   }
 
   const post = (body: object) => app.inject({ method: 'POST', url: '/api/v1/renders', payload: body });
+  const remove = (path: string) => app.inject({ method: 'DELETE', url: `/api/v1/renders/${path}` });
+  const upload = async (seconds: number): Promise<string> => {
+    const headers = { 'content-type': 'audio/wav' };
+    const answer = await app.inject({
+      ...{ method: 'POST', url: '/api/v1/renders/uploads', headers, payload: wav(seconds) },
+    });
+    expect(answer.statusCode).toBe(201);
+    return answer.json<{ id: string }>().id;
+  };
+  /** Ids of the uploads that are on the disk. */
+  const kept = async () => (await readdir(join(root, 'renders', 'uploads'))).sort();
+  const reopen = async (script?: string, between?: () => void) => {
+    await app.close();
+    await renders.close();
+    between?.();
+    await open(script, 4);
+  };
   const code = (body: string) => (JSON.parse(body) as { error: { code: string } }).error.code;
   const changed = (id: string, state: string) =>
     new Promise<void>((resolve) => {
@@ -99,6 +122,9 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
     expect(view).toMatchObject({ state: 'done', error: null, progress: { percent: 100 } });
     expect(view.files).toContain('part-001.mp4');
     expect(view.files).toContain('index.json');
+    const index = await app.inject(`/api/v1/renders/${id}/files/index.json`);
+    expect(index.json()).toMatchObject({ clips: [{ name: upload }, { name: 'list.json, entry 2' }] });
+    expect(index.body).not.toContain(root);
     const url = `/api/v1/renders/${id}/files/part-001.mp4`;
     const whole = await app.inject(url);
     expect(whole.rawPayload.toString('latin1', 4, 8)).toBe('ftyp');
@@ -195,7 +221,7 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
     const file = (id: string, name: string) => join(root, 'renders', id, name);
     await writeFile(file(cut, 'render.json'), '{"id": "');
     await writeFile(file(shapeless, 'render.json'), JSON.stringify({ id: shapeless, state: 'queued' }));
-    await rm(file(aimless, 'flags.json'));
+    await rm(file(aimless, 'request.json'));
     await open(script, 4);
     expect(
       renders
@@ -210,6 +236,199 @@ describe('renders over HTTP', { timeout: 60_000 }, () => {
     );
     expect(logged).toHaveLength(3);
     await changed(whole, 'running');
+  });
+
+  it('goes on with a project that was cancelled in the middle', async () => {
+    await open(undefined, 4);
+    const one = await upload(1);
+    const body = { project: 'p', items: Array.from({ length: 30 }, () => ({ upload: one })), split: '1s' };
+    const cancelled = new Promise<void>((resolve, reject) => {
+      renders.on('event', (id, name) => {
+        if (name === 'part' && renders.list().length === 1) renders.remove(id).then(resolve, reject);
+      });
+    });
+    expect((await post(body)).statusCode).toBe(202);
+    await cancelled;
+    expect(renders.list()).toEqual([]);
+    const done = (await readdir(join(root, 'renders', 'projects', 'p', 'out'))).filter((name) => /^part-/.test(name));
+    expect(done.length).toBeGreaterThan(0);
+    renders.removeAllListeners('event');
+    const total = new Promise<{ partsDone: number }>((resolve) => {
+      renders.on('event', (_id, name, data) => name === 'total' && resolve(data as { partsDone: number }));
+    });
+    const { id } = (await post(body)).json<RenderView>();
+    const { partsDone } = await total;
+    expect(partsDone).toBeGreaterThan(0);
+    expect(partsDone).toBeLessThanOrEqual(done.length);
+    await changed(id, 'done');
+    expect(await renders.files(id)).toHaveLength(31);
+  });
+
+  it('goes on with a project that was deleted from the list, or when the server began anew', async () => {
+    await open(undefined, 4);
+    const totals: { parts: number; partsDone: number }[] = [];
+    const follow = () => renders.on('event', (_id, name, data) => name === 'total' && totals.push(data as never));
+    follow();
+    const [one, two, three] = [await upload(1), await upload(2), await upload(1)];
+    const render = async (items: object[]): Promise<string> => {
+      const made = await post({ project: 'course-1', items, size: '128x72', split: '1s' });
+      expect(made.statusCode).toBe(202);
+      const { id, project } = made.json<RenderView>();
+      expect(project).toBe('course-1');
+      await changed(id, 'done');
+      return id;
+    };
+    const first = await render([{ upload: one }, { upload: two }]);
+    const part = join(root, 'renders', 'projects', 'course-1', 'out', 'part-001.mp4');
+    const { ino } = await stat(part);
+    expect((await app.inject('/api/v1/renders/projects')).json()).toEqual([{ project: 'course-1', render: first }]);
+    expect((await remove(first)).statusCode).toBe(204);
+    expect((await app.inject('/api/v1/renders/projects')).json()).toEqual([{ project: 'course-1', render: null }]);
+    await reopen();
+    follow();
+    // The first part is as it was: only what came, and the part that it follows, is made.
+    const second = await render([{ upload: one }, { upload: two }, { upload: three }]);
+    expect(totals).toMatchObject([
+      { parts: 2, partsDone: 0 },
+      { parts: 3, partsDone: 1 },
+    ]);
+    expect((await stat(part)).ino).toBe(ino);
+    expect(await renders.files(second)).toEqual(['index.json', 'part-001.mp4', 'part-002.mp4', 'part-003.mp4']);
+    const index = await app.inject(`/api/v1/renders/${second}/files/index.json`);
+    expect(index.json()).toMatchObject({ project: 'course-1', clips: [{ name: one }, { name: two }, { name: three }] });
+    // A third one takes the place of the second: what that told is no longer so.
+    const third = await render([{ upload: one }]);
+    expect((await app.inject(`/api/v1/renders/${second}`)).statusCode).toBe(404);
+    expect(await renders.files(third)).toEqual(['index.json', 'part-001.mp4']);
+    expect((await remove('projects/course-1')).statusCode).toBe(204);
+    expect(renders.list()).toEqual([]);
+    expect(await readdir(join(root, 'renders', 'projects'))).toEqual([]);
+    expect(await kept()).toEqual([two, three].sort()); // they are not in the render that was removed
+    expect((await remove('projects/course-1')).statusCode).toBe(404);
+  });
+
+  it('lets one render at a time work on a project, and other projects beside it', async () => {
+    const script = join(root, 'endless.cjs');
+    await writeFile(script, ENDLESS);
+    await open(script, 4);
+    const make = (project: string) => post({ project, items: [{ text: 'a' }] });
+    const { id } = (await make('a')).json<RenderView>();
+    const refused = await make('a');
+    expect([refused.statusCode, code(refused.body)]).toEqual([409, 'render_busy']);
+    expect(refused.body).not.toContain(root);
+    expect((await make('b')).statusCode).toBe(202);
+    await mkdir(join(root, 'renders', 'projects', 'a'));
+    expect((await remove('projects/a')).statusCode).toBe(409);
+    await reopen(script);
+    expect((await make('a')).statusCode).toBe(409);
+    // Both at once: one of them gets it, when its process is gone.
+    const [cancelled, next] = await Promise.all([remove(id), make('a')]);
+    expect([cancelled.statusCode, next.statusCode]).toEqual([204, 409]);
+    expect((await make('a')).statusCode).toBe(202);
+    // What is refused for another reason does not keep the project.
+    expect((await post({ project: 'c', items: [{ file: 'a' }] })).statusCode).toBe(403);
+    expect((await make('c')).statusCode).toBe(202);
+  });
+
+  it.each([
+    '..',
+    '.',
+    '../x',
+    'a/b',
+    'a\\b',
+    '/tmp/x',
+    '.hidden',
+    '-o',
+    '',
+    'a b',
+    'é',
+    'x'.repeat(65),
+    'a\0',
+    7,
+    null,
+  ])('takes no project that is called %j', async (project) => {
+    await open();
+    const answer = await post({ project, items: [{ text: 'a' }] });
+    expect([answer.statusCode, code(answer.body)]).toEqual([400, 'bad_request']);
+    expect(answer.body).toContain('project');
+    expect(await readdir(join(root, 'renders', 'projects'))).toEqual([]);
+    const path = `projects/${encodeURIComponent(String(project))}`;
+    expect((await remove(path)).statusCode).toBeGreaterThanOrEqual(400);
+    expect((await stat(join(root, 'renders', 'uploads'))).isDirectory()).toBe(true);
+  });
+
+  it('keeps an upload while a render uses it, and removes it with the last one', async () => {
+    const script = join(root, 'endless.cjs');
+    await writeFile(script, ENDLESS);
+    await open(script, 4);
+    const [one, two, three] = [await upload(1), await upload(1), await upload(1)];
+    const make = async (body: object) => (await post(body)).json<RenderView>().id;
+    const a = await make({ items: [{ upload: one }, { upload: two, image: { upload: three } }] });
+    const b = await make({ items: [{ text: 'b' }], image: { upload: two } });
+    expect((await remove(a)).statusCode).toBe(204);
+    expect(await kept()).toEqual([two]);
+    await reopen(script);
+    later.clock += 1000 * HOUR;
+    await renders.sweep();
+    expect(await kept()).toEqual([two]);
+    expect((await remove(b)).statusCode).toBe(204);
+    expect(await kept()).toEqual([]);
+    const gone = await post({ items: [{ text: 'b' }, { upload: two }] });
+    expect([gone.statusCode, code(gone.body)]).toEqual([404, 'not_found']);
+    expect(gone.body).toContain('items.1');
+  });
+
+  it('removes by age, whatever the wall clock says', async () => {
+    const script = join(root, 'done.cjs');
+    await writeFile(script, 'console.log(JSON.stringify({ event: "done", parts: [] }));');
+    await open(script, 4);
+    const [used, unused] = [await upload(1), await upload(1)];
+    const { id } = (await post({ items: [{ upload: used }] })).json<RenderView>();
+    const { id: named } = (await post({ project: 'p', items: [{ text: 'a' }] })).json<RenderView>();
+    await Promise.all([changed(id, 'done'), changed(named, 'done')]);
+    await mkdir(join(root, 'renders', 'projects', 'p'));
+    const all = async () => [renders.list().length, (await kept()).length, (await renders.projects()).length];
+    // It jumps while the server runs, to and fro: nothing happens.
+    for (const jump of [20 * 365 * 24 * HOUR, -20 * 365 * 24 * HOUR]) {
+      later.now = jump;
+      await renders.sweep();
+      expect(await all()).toEqual([2, 2, 1]);
+    }
+    // And between two servers: at most half of the time counts, so nothing that is new goes.
+    await reopen(script, () => (later.now = 20 * 365 * 24 * HOUR));
+    expect(await all()).toEqual([2, 2, 1]);
+    later.clock += 11 * HOUR;
+    await renders.sweep();
+    expect(await all()).toEqual([2, 2, 1]);
+    // It is set right again, which is a step back: nothing is kept for longer.
+    await reopen(script, () => (later.now = 0));
+    expect((await kept()).sort()).toEqual([used, unused].sort());
+    later.clock += 2 * HOUR;
+    await renders.sweep();
+    expect(await all()).toEqual([0, 0, 0]);
+    expect(await readdir(join(root, 'renders'))).toEqual(['ages.json', 'lock', 'projects', 'uploads']);
+  });
+
+  it('lets uploads take no more than renders.maxUploadsMb, small ones too, and leaves nothing of one that is cut off', async () => {
+    await open();
+    const sent: string[] = [];
+    await expect(
+      (async () => {
+        for (let i = 0; i < 100; i++) sent.push((await renders.upload(Readable.from([Buffer.alloc(10)]))).id);
+      })(),
+    ).rejects.toMatchObject({ code: 'disk_full' });
+    expect(sent).toHaveLength(15); // 1 MB, each counted as 64 kB
+    await expect(renders.upload(Readable.from([]))).rejects.toMatchObject({ code: 'disk_full' });
+    later.clock += 25 * HOUR;
+    await renders.sweep();
+    await expect(renders.upload(Readable.from([]))).rejects.toMatchObject({ code: 'audio_invalid' });
+    const half = new PassThrough();
+    const cut = expect(renders.upload(half)).rejects.toMatchObject({ code: 'shutting_down' });
+    half.write(Buffer.alloc(1000));
+    await renders.close();
+    await cut;
+    expect(await kept()).toEqual([]);
+    expect(await readdir(join(root, 'renders', 'receiving'))).toEqual([]);
   });
 
   it.each([

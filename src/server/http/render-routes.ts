@@ -1,13 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createReadStream } from 'node:fs';
 import { extname } from 'node:path';
-import { RenderBody } from '../renders/render-request.js';
+import type { RendersConfig } from '../../config/schema.js';
+import { countItems, RenderBody } from '../renders/render-request.js';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
 import { openEventStream } from './event-stream.js';
 import { fileOf } from './file-body.js';
+import type { JsonLimits } from './json-body.js';
 
 type WithId = FastifyRequest<{ Params: { id: string } }>;
+type WithName = FastifyRequest<{ Params: { name: string } }>;
 type WithFile = FastifyRequest<{ Params: { id: string; name: string } }>;
 
 const TYPES: Record<string, string> = {
@@ -17,15 +20,40 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json; charset=utf-8',
 };
 
+/** Values of an item: itself, its picture, and all their fields. */
+const ITEM_VALUES = 16;
+/** Those of a body beside its items. */
+const OTHER_VALUES = 100;
+
+function jsonLimits({ maxBodyMb, maxItems }: RendersConfig): JsonLimits {
+  return {
+    maxBytes: maxBodyMb * 1e6,
+    maxValues: maxItems * ITEM_VALUES + OTHER_VALUES,
+    hint: 'Make several renders of it; renders.maxBodyMb and renders.maxItems in docs/configuration.md say what one may have.',
+  };
+}
+
 /** `/renders`: videos from files and texts. */
 export function renderRoutes(context: ServerContext) {
   const { renders } = context;
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/renders', () => renders.list());
 
-    app.post('/renders', async (request, reply) => {
-      const view = await renders.create(check(RenderBody, request.body));
-      return reply.code(202).header('Location', `/api/v1/renders/${view.id}`).send(view);
+    app.post(
+      '/renders',
+      { config: { jsonLimits: () => jsonLimits(context.config.renders) } },
+      async (request, reply) => {
+        countItems(request.body, context.config.renders.maxItems);
+        const view = await renders.create(check(RenderBody, request.body));
+        return reply.code(202).header('Location', `/api/v1/renders/${view.id}`).send(view);
+      },
+    );
+
+    app.get('/renders/projects', () => renders.projects());
+
+    app.delete('/renders/projects/:name', async (request: WithName, reply) => {
+      await renders.removeProject(request.params.name);
+      return reply.code(204).send();
     });
 
     app.get('/renders/:id', async (request: WithId) => {

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { parseDuration } from '../../durations.js';
+import { DhError } from '../../errors.js';
 import type { FrameRate } from '../../render/frame-grid.js';
 import { parseRate, parseSize, RATE_RULE, SIZE_RULE } from '../../render/picture-settings.js';
+import { PROJECT_NAME, PROJECT_RULE } from '../../render/project-name.js';
 import { FRAME_RATE } from '../../units.js';
 
 const File = z.string().min(1).max(1000);
@@ -31,10 +33,11 @@ const Item = z
     return files === 1 || (files === 0 && text !== undefined && text.trim() !== '');
   }, 'one of upload, file or text');
 
-/** Body of `POST /renders`. */
+/** Body of `POST /renders`; `countItems` bounds the number of its items. */
 export const RenderBody = z
   .strictObject({
-    items: z.array(Item).min(1).max(10_000),
+    items: z.array(Item).min(1),
+    project: z.string().regex(PROJECT_NAME, PROJECT_RULE).optional(),
     image: Source.optional(),
     avatar: Name.optional(),
     split: Time.refine((text) => (parseDuration(text, 's') ?? 0) >= 1000, 'at least a second, as in 10m').optional(),
@@ -60,8 +63,8 @@ export const RenderBody = z
     ({ avatar, fps }) => avatar === undefined || fps === undefined || isAvatarRate(parseRate(String(fps))),
     `an avatar moves at ${FRAME_RATE} pictures a second: leave fps out`,
   )
-  .transform(({ items, image, ...rest }) => ({
-    ...{ items, image, avatar: rest.avatar, voice: rest.voice, language: rest.language },
+  .transform(({ items, project, image, ...rest }) => ({
+    ...{ items, project, image, avatar: rest.avatar, voice: rest.voice, language: rest.language },
     flags: flagsOf(rest),
   }));
 export type RenderRequest = z.infer<typeof RenderBody>;
@@ -76,5 +79,17 @@ function flagsOf(options: Record<string, string | number | boolean | undefined>)
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     if (value === undefined || value === false) return [];
     return value === true ? [flag] : [`${flag}=${value}`];
+  });
+}
+
+/**
+ * Looks at the number of items of a body before anything else is done with it: each costs time and memory. Throws
+ * `items_too_many`.
+ */
+export function countItems(body: unknown, most: number): void {
+  const { items } = (body ?? {}) as { items?: unknown };
+  if (!Array.isArray(items) || items.length <= most) return;
+  throw new DhError('items_too_many', `${items.length} items are more than the ${most} that a render may have.`, {
+    hint: 'Make several renders of them, or raise renders.maxItems.',
   });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DhError, type ErrorJson } from '../../errors.js';
+import { PROJECT_NAME } from '../../render/project-name.js';
 import type { RenderProgress } from '../../render/render-events.js';
 
 export const RENDER_STATES = ['queued', 'running', 'done', 'failed'] as const;
@@ -8,6 +9,8 @@ export type RenderState = (typeof RENDER_STATES)[number];
 /** How a render is seen from outside. */
 export interface RenderView {
   id: string;
+  /** Under which its work is kept and gone on with; null: only under its id. */
+  project: string | null;
   state: RenderState;
   createdAtMs: number;
   endedAtMs: number | null;
@@ -27,8 +30,15 @@ export interface RenderView {
   error: ErrorJson | null;
 }
 
+/** A project that has files, and the id of the render that is in the list for it. */
+export interface ProjectView {
+  project: string;
+  render: string | null;
+}
+
 const Saved = z.object({
   id: z.string(),
+  project: z.string().regex(PROJECT_NAME).nullable().default(null),
   state: z.enum(RENDER_STATES),
   createdAtMs: z.number(),
   endedAtMs: z.number().nullable(),
@@ -59,8 +69,9 @@ export function readView(text: string, id: string): RenderView {
 }
 
 /** A render that was just asked for. */
-export function newView(id: string, createdAtMs: number): RenderView {
-  return { id, state: 'queued', createdAtMs, endedAtMs: null, progress: null, notes: [], result: null, error: null };
+export function newView(id: string, project: string | null, createdAtMs: number): RenderView {
+  const nothing = { endedAtMs: null, progress: null, notes: [], result: null, error: null };
+  return { id, project, state: 'queued', createdAtMs, ...nothing };
 }
 
 /** How far a render is, for clients. */

@@ -1,23 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { basename, join, resolve, sep } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { RendersConfig } from '../../config/schema.js';
 import { entryPath } from '../../entry.js';
 import { DhError, type ErrorJson } from '../../errors.js';
-import { UploadStore } from '../../media/upload-store.js';
-import { writeAtomically } from '../../render/atomic-file.js';
 import { ProjectLock } from '../../render/project-lock.js';
 import type { RenderProgress } from '../../render/render-events.js';
-import type { Closable } from '../../units.js';
+import type { Clock, Closable } from '../../units.js';
+import { AgeLedger } from './age-ledger.js';
+import { checkNames, type NameChecks } from './check-names.js';
 import { withoutPaths } from './plain-text.js';
-import type { FileSource, RenderRequest } from './render-request.js';
-import { newView, progressOf, readView, type RenderState, type RenderView } from './render-view.js';
+import { ProjectHolds } from './project-holds.js';
+import { RenderFolders } from './render-folders.js';
+import type { RenderRequest } from './render-request.js';
+import { RenderSources } from './render-sources.js';
+import { RenderUploads } from './render-uploads.js';
+import { newView, progressOf, type ProjectView, type RenderState, type RenderView } from './render-view.js';
 import type { TaskRunner } from './task-runner.js';
 
-export interface RendersOptions {
+export interface RendersOptions extends NameChecks {
   /** Kept over restarts; used by one server at a time. */
   folder: string;
   /** Used instead while another server has that one. */
@@ -25,14 +29,12 @@ export interface RendersOptions {
   config: () => RendersConfig;
   maxUploadBytes: () => number;
   runner: TaskRunner;
-  /** Throws `avatar_not_found`. */
-  checkAvatar: (name: string) => Promise<void>;
-  /** Throws `voice_not_found`, `language_unsupported`. */
-  checkVoice: (wanted: { voice?: string | undefined; language?: string | undefined }) => void;
   /** Gets what clients are not told: where files lie, and what a child wrote before it died. */
   log: Pick<Logger, 'warn' | 'debug'>;
-  /** Wall clock in ms. */
+  /** Wall clock in ms: for what clients are told, and for how long no server ran. */
   now: () => number;
+  /** Monotonic, in ms: how long things are kept counts by it. */
+  clock: Clock;
   /** The program that renders; replaced in tests. */
   script?: string;
 }
@@ -40,24 +42,32 @@ export interface RendersOptions {
 const MAX_NOTES = 100;
 const SWEEP_MS = 600_000;
 
-/** Renders over HTTP: their files, their state on the disk, and uploads for them. Emits `event`: id, name, data. */
+/** Renders over HTTP: their state, what they use, and how long all that is kept. Emits `event`: id, name, data. */
 export class Renders extends EventEmitter<{ event: [id: string, name: string, data: object] }> implements Closable {
   readonly #options: RendersOptions;
-  readonly #folder: string;
+  readonly #folders: RenderFolders;
   readonly #lock: ProjectLock;
-  readonly #uploads: UploadStore;
+  readonly #ages: AgeLedger;
+  readonly #uploads: RenderUploads;
+  readonly #sources: RenderSources;
   readonly #views = new Map<string, RenderView>();
+  readonly #holds = new ProjectHolds();
   readonly #sweeper: NodeJS.Timeout;
   #writing = Promise.resolve();
-  #receivingBytes = 0;
 
-  private constructor(options: RendersOptions, folder: string, lock: ProjectLock) {
+  private constructor(
+    options: RendersOptions,
+    folders: RenderFolders,
+    parts: { lock: ProjectLock; ages: AgeLedger; uploads: RenderUploads },
+  ) {
     super();
     this.setMaxListeners(0);
     this.#options = options;
-    this.#folder = folder;
-    this.#lock = lock;
-    this.#uploads = new UploadStore({ dir: this.#uploadFolder, maxBytes: options.maxUploadBytes });
+    this.#folders = folders;
+    this.#lock = parts.lock;
+    this.#ages = parts.ages;
+    this.#uploads = parts.uploads;
+    this.#sources = new RenderSources({ uploads: parts.uploads, folder: () => options.config().folder });
     this.#sweeper = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_MS).unref();
   }
 
@@ -68,8 +78,19 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
       folder = options.otherwise;
       return ProjectLock.acquire(join(folder, 'lock'), 'The folder of renders');
     });
-    const renders = new Renders(options, folder, lock);
-    await mkdir(renders.#uploadFolder, { recursive: true });
+    const folders = new RenderFolders(folder);
+    await folders.make();
+    const { clock, now, config } = options;
+    const mostAwayMs = () => keepMs(config()) / 2;
+    const ages = await AgeLedger.open({ path: folders.ages, clock, now, mostAwayMs });
+    const uploads = await RenderUploads.open({
+      folder: folders.uploads,
+      receiving: folders.receiving,
+      ages,
+      maxFileBytes: options.maxUploadBytes,
+      maxBytes: () => config().maxUploadsMb * 1e6,
+    });
+    const renders = new Renders(options, folders, { lock, ages, uploads });
     await renders.#load();
     await renders.sweep();
     return renders;
@@ -87,77 +108,75 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
   }
 
   /** Takes in a file. Throws `body_too_large`, `disk_full` … */
-  async upload(stream: Readable): Promise<{ id: string; bytes: number }> {
-    const maxBytes = this.#options.config().maxUploadsMb * 1e6;
-    const largest = Math.min(maxBytes, this.#options.maxUploadBytes());
-    const room = maxBytes - (await this.#uploadedBytes()) - this.#receivingBytes;
-    if (room < 1) {
-      throw new DhError('disk_full', 'Uploads for renders take all the space that they may.', {
-        hint: 'Render or wait until old ones are removed, or raise renders.maxUploadsMb.',
-      });
-    }
-    const reserved = Math.min(largest, room);
-    this.#receivingBytes += reserved;
-    try {
-      const { path, bytes } = await this.#uploads.receive(stream, { maxBytes: reserved });
-      if (bytes === 0)
-        throw new DhError('audio_invalid', 'The body is empty.', {
-          hint: 'Send a sound file or a picture as the body.',
-        });
-      return { id: basename(path), bytes };
-    } finally {
-      this.#receivingBytes -= reserved;
-    }
+  upload(stream: Readable): Promise<{ id: string; bytes: number }> {
+    return this.#uploads.receive(stream);
   }
 
   /**
    * Throws `avatar_not_found`, `voice_not_found`, `language_unsupported`, `folder_forbidden`, `not_found`,
-   * `queue_full`.
+   * `render_busy`, `queue_full`.
    */
   async create(request: RenderRequest): Promise<RenderView> {
-    await this.#check(request);
+    const { project = null } = request;
     const id = randomUUID();
-    const folder = this.#folderOf(id);
-    const list = await Promise.all(
-      request.items.map(async (item) => {
-        const { upload: _upload, file: _file, ...rest } = item;
-        const source = item.text === undefined || item.upload || item.file ? await this.#pathOf(item) : undefined;
-        const image = item.image && (await this.#pathOf(item.image));
-        return { ...rest, ...(source ? { file: source } : {}), ...(image ? { image } : {}) };
-      }),
-    );
-    const flags = [...request.flags];
-    if (request.image) flags.push('--image', await this.#pathOf(request.image));
-    await mkdir(folder, { recursive: true });
-    const view = newView(id, this.#options.now());
+    const view = newView(id, project, this.#options.now());
+    this.#holds.take(view.project, view.id);
     try {
-      await writeFile(join(folder, 'list.json'), JSON.stringify(list));
-      await writeFile(join(folder, 'flags.json'), JSON.stringify(flags));
-      await writeAtomically(join(folder, 'render.json'), JSON.stringify(view));
+      const uploads = this.#sources.useUploads(request, id);
+      await checkNames(request, this.#options);
+      const { list, image } = await this.#sources.resolve(request);
+      const flags = [...request.flags, ...(image === null ? [] : ['--image', image])];
+      await this.#folders.create(view, list, { flags, uploads });
       this.#views.set(id, view);
       this.#submit(view, flags);
     } catch (error) {
       this.#views.delete(id);
-      await rm(folder, { recursive: true, force: true });
+      this.#holds.giveBack(view.project, view.id);
+      this.#uploads.release(id);
+      await this.#folders.removeRender(id);
       throw error;
     }
+    // The files are the project's; what an earlier render told of them is no longer so.
+    for (const old of project === null ? [] : this.#rendersOf(project)) if (old.id !== id) await this.#drop(old);
     return view;
   }
 
-  /** Cancels and removes all of it. Throws `render_not_found`. */
+  /** Cancels and removes all of it, but for the files of its project. Throws `render_not_found`. */
   async remove(id: string): Promise<void> {
-    this.get(id);
-    this.#views.delete(id);
-    await this.#options.runner.cancel(id);
-    await this.#writing;
-    await rm(this.#folderOf(id), { recursive: true, force: true });
+    const view = this.get(id);
+    const uploads = await this.#drop(view);
+    if (view.project === null) await this.#uploads.remove(uploads);
+    else {
+      this.#uploads.touch(uploads);
+      this.#ages.touch(`project:${view.project}`);
+    }
     this.emit('event', id, 'state', { state: 'cancelled' });
+  }
+
+  /** The projects that have files. */
+  async projects(): Promise<ProjectView[]> {
+    const projects = await this.#folders.projects();
+    return projects.map(({ name }) => ({ project: name, render: this.#rendersOf(name).at(-1)?.id ?? null }));
+  }
+
+  /** Removes all files of a project, and its render. Throws `not_found`, `render_busy`. */
+  async removeProject(name: string): Promise<void> {
+    const known = (await this.projects()).some(({ project }) => project === name);
+    if (!known) throw new DhError('not_found', `There is no project ${JSON.stringify(name.slice(0, 100))}.`);
+    const id = randomUUID();
+    this.#holds.take(name, id);
+    try {
+      for (const render of this.#rendersOf(name)) await this.#uploads.remove(await this.#drop(render));
+      await this.#folders.removeProject(name);
+      this.#ages.forget(`project:${name}`);
+    } finally {
+      this.#holds.giveBack(name, id);
+    }
   }
 
   /** Path of a finished file. Throws `render_not_found`, `not_found`. */
   async file(id: string, name: string): Promise<{ path: string; bytes: number }> {
-    this.get(id);
-    const path = join(this.#folderOf(id), 'out', name);
+    const path = join(this.#folders.out(this.get(id)), name);
     const known = /^[\w-][\w.-]*$/.test(name) ? await stat(path).catch(() => null) : null;
     if (!known?.isFile())
       throw new DhError('not_found', `The render has no file ${JSON.stringify(name.slice(0, 100))}.`);
@@ -166,147 +185,119 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
 
   /** Names of the files that are there. */
   async files(id: string): Promise<string[]> {
-    const names = await readdir(join(this.#folderOf(id), 'out')).catch(() => []);
+    const names = await readdir(this.#folders.out(this.get(id))).catch(() => []);
     return names.filter((name) => !name.startsWith('.')).sort();
   }
 
-  /** Removes what is too old. */
+  /** Removes what is too old: renders that ended, projects without one, uploads that none uses. */
   async sweep(): Promise<void> {
-    const oldest = this.#options.now() - this.#options.config().keepHours * 3_600_000;
-    for (const { id, endedAtMs } of this.list()) if ((endedAtMs ?? Infinity) < oldest) await this.remove(id);
-    const used = this.list().some(({ endedAtMs }) => endedAtMs === null);
-    for (const name of used ? [] : await readdir(this.#uploadFolder)) {
-      const path = join(this.#uploadFolder, name);
-      if (((await stat(path).catch(() => null))?.mtimeMs ?? Infinity) < oldest) await rm(path, { force: true });
+    const keep = keepMs(this.#options.config());
+    for (const view of this.list()) {
+      if (view.endedAtMs !== null && this.#ages.age(`render:${view.id}`) > keep) await this.#drop(view);
     }
+    for (const { project, render } of await this.projects()) {
+      const name = `project:${project}`;
+      if (render !== null || this.#holds.isTaken(project) || this.#ages.age(name) <= keep) continue;
+      await this.removeProject(project).catch((error: unknown) => {
+        this.#options.log.warn({ project, err: error }, 'old project cannot be removed');
+      });
+    }
+    await this.#uploads.sweep(keep);
+    await this.#ages.save().catch((error: unknown) => {
+      this.#options.log.warn({ err: error }, 'how old uploads and renders are cannot be saved');
+    });
   }
 
   /** Ends what runs; the next server goes on with it. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
-    await this.#options.runner.close();
+    await Promise.all([this.#options.runner.close(), this.#uploads.close()]);
     await this.#writing;
+    await this.#ages.save().catch(() => undefined);
     await this.#lock.close();
   }
 
-  get #uploadFolder(): string {
-    return join(this.#folder, 'uploads');
+  #rendersOf(project: string): RenderView[] {
+    return this.list().filter((view) => view.project === project);
   }
 
-  #folderOf(id: string): string {
-    return join(this.#folder, id);
-  }
-
-  async #uploadedBytes(): Promise<number> {
-    let bytes = 0;
-    for (const name of await readdir(this.#uploadFolder)) {
-      bytes += (await stat(join(this.#uploadFolder, name)).catch(() => null))?.size ?? 0;
-    }
-    return bytes;
-  }
-
-  async #pathOf({ upload, file }: FileSource): Promise<string> {
-    if (upload !== undefined) {
-      const path = join(this.#uploadFolder, upload);
-      const now = this.#options.now() / 1000;
-      // In use: it is not old.
-      await utimes(path, now, now).catch(() => {
-        throw new DhError('not_found', `There is no upload ${upload}.`, {
-          hint: 'POST /api/v1/renders/uploads first.',
-        });
-      });
-      return path;
-    }
-    const { folder } = this.#options.config();
-    if (folder === undefined) {
-      throw new DhError('folder_forbidden', 'Renders may not use files of the server.', {
-        hint: 'Upload the files, or set renders.folder in the configuration.',
-      });
-    }
-    const root = await realpath(folder).catch(() => resolve(folder));
-    const path = await realpath(resolve(root, file ?? '')).catch((cause: unknown) => {
-      const wanted = resolve(root, file ?? '');
-      if (wanted !== root && !wanted.startsWith(root + sep)) return wanted;
-      throw new DhError('not_found', `There is no file ${JSON.stringify(file)} in the folder of renders.`, { cause });
-    });
-    if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      throw new DhError('folder_forbidden', `${JSON.stringify(file)} is outside of the folder of renders.`, {
-        hint: 'Give a path under renders.folder.',
-      });
-    }
-    return path;
-  }
-
-  /** What a render would find out only later. */
-  async #check({ items, avatar, voice, language }: RenderRequest): Promise<void> {
-    if (avatar !== undefined) await this.#options.checkAvatar(avatar);
-    if (voice !== undefined) this.#options.checkVoice({ voice });
-    const seen = new Set<string>();
-    for (const item of items) {
-      if (item.text === undefined || item.upload !== undefined || item.file !== undefined) continue;
-      const wanted = { voice: item.voice ?? voice, language: item.language ?? language };
-      const key = JSON.stringify([wanted.voice, wanted.language]);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      this.#options.checkVoice(wanted);
-    }
+  /** Cancels a render and removes what it had to itself. Returns the uploads that no render uses now. */
+  async #drop(view: RenderView): Promise<string[]> {
+    this.#views.delete(view.id);
+    await this.#options.runner.cancel(view.id);
+    await this.#writing;
+    await this.#folders.removeRender(view.id);
+    this.#ages.forget(`render:${view.id}`);
+    this.#holds.giveBack(view.project, view.id);
+    return this.#uploads.release(view.id);
   }
 
   /** Folders that clients do not see. */
-  #hidden(id: string): string[] {
+  #hidden(view: RenderView): string[] {
     const { folder } = this.#options.config();
-    const hidden = [this.#folderOf(id), this.#uploadFolder, this.#folder, ...(folder === undefined ? [] : [folder])];
-    return hidden.map((each) => resolve(each));
+    return [...this.#folders.hidden(view), ...(folder === undefined ? [] : [resolve(folder)])];
   }
 
   async #load(): Promise<void> {
-    for (const id of await readdir(this.#folder)) {
-      const folder = this.#folderOf(id);
-      const text = await readFile(join(folder, 'render.json'), 'utf8').catch(() => null);
-      if (text === null) continue;
-      let view: RenderView;
-      try {
-        view = withoutPaths(readView(text, id), this.#hidden(id));
-      } catch (error) {
+    for (const found of await this.#folders.found()) {
+      if ('error' in found) {
+        const { folder, error } = found;
         this.#options.log.warn({ folder, err: error }, 'render is damaged and left out; its folder can be removed');
         continue;
       }
-      this.#views.set(id, view);
-      if (view.endedAtMs !== null) continue;
+      const view = withoutPaths(found.view, this.#hidden(found.view));
+      this.#views.set(view.id, view);
+      const { request } = found;
+      if (!(request instanceof Error)) this.#uploads.adopt(view.id, request.uploads);
+      if (view.endedAtMs !== null) {
+        this.#ages.adopt(`render:${view.id}`, view.endedAtMs);
+        continue;
+      }
       view.state = 'queued';
       try {
-        this.#submit(view, JSON.parse(await readFile(join(folder, 'flags.json'), 'utf8')) as string[]);
+        if (request instanceof Error) throw request;
+        this.#holds.take(view.project, view.id);
+        this.#submit(view, request.flags);
       } catch (error) {
-        this.#options.log.warn({ render: id, err: error }, 'render cannot go on');
-        this.#end(view, 'failed', withoutPaths(DhError.from(error).toJSON(), this.#hidden(id)));
+        this.#options.log.warn({ render: view.id, err: error }, 'render cannot go on');
+        this.#end(view, 'failed', withoutPaths(DhError.from(error).toJSON(), this.#hidden(view)));
       }
     }
+    const projects = await this.#folders.projects();
+    for (const { name, changedAtMs } of projects) this.#ages.adopt(`project:${name}`, changedAtMs);
+    const renders = [...this.#views.keys()].map((id) => `render:${id}`);
+    this.#ages.retain(
+      new Set([...renders, ...projects.map(({ name }) => `project:${name}`), ...this.#uploads.names()]),
+    );
   }
 
   #submit(view: RenderView, flags: readonly string[]): void {
-    const folder = this.#folderOf(view.id);
     const script = this.#options.script ?? entryPath(import.meta.url, '../../cli.js');
-    const paths = ['-o', join(folder, 'out'), '--temp', join(folder, 'temp'), '--project', view.id];
+    const paths = ['-o', this.#folders.out(view), '--temp', this.#folders.temp(view)];
+    const project = ['--project', view.project ?? view.id];
     this.#options.runner.submit({
       id: view.id,
-      args: [script, 'render', join(folder, 'list.json'), ...paths, '--json', ...flags],
+      args: [script, 'render', this.#folders.list(view.id), ...paths, ...project, '--json', ...flags],
       onStart: () => this.#change(view, 'running'),
       onEvent: (event) => this.#told(view, event),
       onEnd: (code, stderr) => {
-        if (view.endedAtMs !== null) return;
-        this.#options.log.warn({ render: view.id, code, stderr: stderr.trim() }, 'render crashed');
-        const what = code === null ? 'was killed' : `ended with exit code ${code}`;
-        const error = new DhError('task_crashed', `The render ${what}.`, { hint: 'The log of the server says more.' });
-        this.#end(view, 'failed', error.toJSON());
+        if (view.endedAtMs === null) this.#crashed(view, code, stderr);
       },
     });
+  }
+
+  #crashed(view: RenderView, code: number | null, stderr: string): void {
+    this.#options.log.warn({ render: view.id, code, stderr: stderr.trim() }, 'render crashed');
+    const what = code === null ? 'was killed' : `ended with exit code ${code}`;
+    const error = new DhError('task_crashed', `The render ${what}.`, { hint: 'The log of the server says more.' });
+    this.#end(view, 'failed', error.toJSON());
   }
 
   #told(view: RenderView, told: Record<string, unknown>): void {
     if (told['event'] === 'note' || told['event'] === 'error') {
       this.#options.log.debug({ render: view.id, told }, 'render told');
     }
-    const event = withoutPaths(told, this.#hidden(view.id));
+    const event = withoutPaths(told, this.#hidden(view));
     switch (event['event']) {
       case 'progress': {
         view.progress = progressOf(event as unknown as RenderProgress);
@@ -334,16 +325,22 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
   #end(view: RenderView, state: 'done' | 'failed', error: ErrorJson | null): void {
     view.error = error;
     view.endedAtMs = this.#options.now();
+    this.#ages.touch(`render:${view.id}`);
+    if (view.project !== null) this.#ages.touch(`project:${view.project}`);
+    // Its process has let the files go before it told the end.
+    this.#holds.giveBack(view.project, view.id);
     this.#change(view, state);
   }
 
   #change(view: RenderView, state: RenderState): void {
     view.state = state;
-    const path = join(this.#folderOf(view.id), 'render.json');
-    const text = JSON.stringify(view);
     this.#writing = this.#writing
-      .then(() => (this.#views.has(view.id) ? writeAtomically(path, text) : undefined))
+      .then(() => (this.#views.has(view.id) ? this.#folders.save(view) : undefined))
       .catch(() => undefined);
     this.emit('event', view.id, 'state', { state, ...(view.error ? { error: view.error } : {}) });
   }
+}
+
+function keepMs({ keepHours }: RendersConfig): number {
+  return keepHours * 3_600_000;
 }
