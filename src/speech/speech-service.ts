@@ -23,7 +23,8 @@ export class SpeechService implements Closable {
   readonly #engineOf = new Map<string, VoiceEngine>();
   readonly #catalog: VoiceCatalog;
   readonly #maxCharacters: () => number;
-  readonly #closed = new AbortController();
+  readonly #speaking = new Set<AbortController>();
+  #closed = false;
 
   constructor(options: SpeechServiceOptions = {}) {
     this.#engines = [...(options.engines ?? []), new EmbeddedVoiceEngine(options)];
@@ -58,26 +59,29 @@ export class SpeechService implements Closable {
    * @throws DhError `speech_failed` while iterating; the service works on
    */
   speak(plan: SpeechPlan, signal?: AbortSignal): AsyncGenerator<SpeechPiece, void, undefined> {
-    const reader = new AbortController();
-    const all = AbortSignal.any([reader.signal, this.#closed.signal, ...(signal ? [signal] : [])]);
-    return this.#speak(plan, all, reader);
+    return this.#speak(plan, signal);
   }
 
   /** Stops every utterance and ends the worker threads. */
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#closed = true;
+    for (const stop of this.#speaking) stop.abort();
     await Promise.all(this.#engines.map(async (engine) => engine.close()));
   }
 
-  async *#speak(
-    plan: SpeechPlan,
-    signal: AbortSignal,
-    reader: AbortController,
-  ): AsyncGenerator<SpeechPiece, void, undefined> {
+  async *#speak(plan: SpeechPlan, signal?: AbortSignal): AsyncGenerator<SpeechPiece, void, undefined> {
+    // AbortSignal.any would leave a reference with the service's signal for every utterance, for as long as it runs.
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    if (this.#closed || signal?.aborted) end();
+    signal?.addEventListener('abort', end, { once: true });
+    this.#speaking.add(stop);
     try {
-      yield* readAhead(this.#pieces(plan, signal), signal);
+      yield* readAhead(this.#pieces(plan, stop.signal), stop.signal);
     } finally {
-      reader.abort();
+      end();
+      signal?.removeEventListener('abort', end);
+      this.#speaking.delete(stop);
     }
   }
 
