@@ -1,6 +1,6 @@
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import type { Clock, Closable } from '../units.js';
+import { SAMPLE_RATE, type Clock, type Closable } from '../units.js';
 import { JobSlots } from './job-slots.js';
 import { ChildLost, MediaChild } from './media-child.js';
 import type { Piece } from './media-protocol.js';
@@ -50,6 +50,10 @@ const CLOSE_TIMEOUT = 5_000;
 /** While a call hangs, all other files wait: they must not wait for the whole of the time that a long file may take. */
 const READ_TIMEOUT = 10_000;
 const OPEN_TIMEOUT = 20_000;
+/** Sound that was delivered before its process went away is decoded once more: time for a second of it, in ms. */
+const SKIP_MS_PER_S = 20;
+/** How often a process may go away during calls for a file until the file is given up. */
+const MOST_LOSSES = 3;
 
 interface Job {
   id: number;
@@ -61,6 +65,8 @@ interface Job {
   child: MediaChild | null;
   usedMs: number;
   deliveredSamples: number;
+  /** Processes that went away during its calls. */
+  losses: number;
 }
 
 /**
@@ -140,6 +146,7 @@ export class MediaClient implements Closable {
    * decoded further ahead than the piece that is asked for.
    * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did
    * not say so), `audio_unsupported` (no sound track, or one of an unknown kind), `queue_full`, `media_unavailable`,
+   * `task_crashed` (the process went away three times while it worked on the file),
    * `shutting_down`; the reason of the signal.
    */
   async *decode(path: string, options: DecodeOptions = {}): AsyncGenerator<Int16Array, void, undefined> {
@@ -199,6 +206,7 @@ export class MediaClient implements Closable {
       child: null,
       usedMs: 0,
       deliveredSamples: 0,
+      losses: 0,
     };
   }
 
@@ -210,10 +218,10 @@ export class MediaClient implements Closable {
     if (this.#slots.inside === 0) this.#waitIdle();
   }
 
-  /** Makes calls for a job, in turn; once more in a new process when the one it was in went away without blame. */
+  /** Makes calls for a job, in turn; again in a new process when the one it was in went away without blame. */
   async #call<T>(job: Job, run: (child: MediaChild) => Promise<T>): Promise<T> {
     const work = this.#inTurn(async () => {
-      for (let attempt = 1; ; attempt++) {
+      for (;;) {
         job.signal?.throwIfAborted();
         this.#checkOpen();
         const child = this.#liveChild();
@@ -223,7 +231,13 @@ export class MediaClient implements Closable {
           if (!child.alive && !this.#closed) this.#failures += 1;
           this.#checkOpen();
           if (!(error instanceof ChildLost)) throw error;
-          if (attempt === 2) throw new DhError('media_unavailable', error.message, { cause: error });
+          job.losses += 1;
+          if (job.losses < MOST_LOSSES) continue;
+          if (child.pid === undefined) throw new DhError('media_unavailable', error.message, { cause: error });
+          throw new DhError('task_crashed', `${error.message}, ${MOST_LOSSES} times over this file`, {
+            hint: 'It may need more memory than this machine has.',
+            cause: error,
+          });
         }
       }
     });
@@ -232,7 +246,8 @@ export class MediaClient implements Closable {
 
   async #open(job: Job, child: MediaChild): Promise<SoundInfo> {
     const options = { maxDurationS: job.maxDurationS, skipSamples: job.deliveredSamples };
-    const info = await this.#timed(job, OPEN_TIMEOUT, (left) => child.call('open', [job.id, job.path, options], left));
+    const limit = OPEN_TIMEOUT + (job.deliveredSamples / SAMPLE_RATE) * SKIP_MS_PER_S;
+    const info = await this.#timed(job, limit, (left) => child.call('open', [job.id, job.path, options], left));
     job.child = child;
     return info as SoundInfo;
   }

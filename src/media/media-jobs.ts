@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FFmpegError } from 'node-av/lib';
 import { DhError } from '../errors.js';
 import { PIECE_SAMPLES, type MediaFunctions, type OpenOptions, type Piece, type Reply } from './media-protocol.js';
@@ -35,6 +36,8 @@ export class MediaJobs implements MediaFunctions {
           if (count === 0) break;
           skip -= count;
           job.leftSamples -= count;
+          // What the decoder's frames held is given back only between turns of the event loop.
+          await nextTurn();
         }
       } catch (error) {
         file.close();

@@ -8,7 +8,15 @@ import type { RenderSettings, RenderTools } from './render-settings.js';
 import { WORK } from './work.js';
 
 /** What a clip itself is to blame for. */
-const CLIP_FAULTS = new Set(['not_found', 'audio_invalid', 'audio_unsupported', 'audio_too_long', 'speech_failed']);
+const CLIP_FAULTS = new Set([
+  'not_found',
+  'audio_invalid',
+  'audio_unsupported',
+  'audio_too_long',
+  'speech_failed',
+  // A decoder, or render workers, died over it again and again.
+  'task_crashed',
+]);
 /** What the phase works with; `stop` ends everything, `signal` tells of it. */
 export interface ClipPhaseParts {
   settings: RenderSettings;

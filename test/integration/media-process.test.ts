@@ -122,6 +122,23 @@ describe('the media process', () => {
     expect(start.concat(await all(pieces))).toEqual(whole);
   });
 
+  it('gives a file up over which it goes away again and again, and no other', async () => {
+    const client = open();
+    const other = client.decode(path);
+    const whole = await all(client.decode(path));
+    const start = [...(await other.next()).value!];
+    const killer = setInterval(() => client.pid !== null && process.kill(client.pid, 'SIGKILL'), 1);
+    await expect(all(client.decode(path))).rejects.toMatchObject({
+      code: 'task_crashed',
+      message: 'the media process ended (SIGKILL), 3 times over this file',
+    });
+    clearInterval(killer);
+    expect(client.stats().failures).toBe(3);
+    await vi.waitFor(() => expect(client.pid).toBeNull(), 5_000);
+    expect(start.concat(await all(other))).toEqual(whole);
+    expect(await all(client.decode(path))).toEqual(whole);
+  });
+
   it('blames the file when the decoder crashes on it', async () => {
     const client = open();
     const pieces = client.decode(path);

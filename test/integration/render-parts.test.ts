@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { DhError } from '../../src/errors.js';
+import type { ClipPreparer } from '../../src/render/clip-preparer.js';
 import type { RenderSettings } from '../../src/render/render-settings.js';
 import {
   decode,
@@ -230,6 +232,31 @@ test('all bad clips are said at once, before any work; or they are left out', as
   const { bad, clips: good } = await index();
   expect(bad.map(({ number }) => number)).toEqual([2, 3, 5, 8, 9]);
   expect(good.map(({ name }) => name)).toEqual(['1.wav', '4.wav', '6.wav', '7.wav']);
+});
+
+test('a clip over which the decoder dies is named, and left out with the bad ones', async () => {
+  const wanted = await prepare();
+  const { preparer } = kit.tools();
+  const tried: string[] = [];
+  const deadly: ClipPreparer = {
+    prepare: (task, into, signal) => {
+      if (task.source.kind !== 'file' || !task.source.path.endsWith('3.wav'))
+        return preparer.prepare(task, into, signal);
+      tried.push(task.key);
+      return Promise.reject(new DhError('task_crashed', 'the decoder died over it'));
+    },
+    rssBytes: () => 0,
+    close: () => undefined,
+  };
+  await expect(kit.run(wanted, { preparer: deadly })).rejects.toMatchObject({
+    code: 'clips_invalid',
+    message: expect.stringContaining('3. "3.wav": the decoder died over it') as string,
+  });
+  // What was prepared is kept, and the good ones are rendered without it.
+  expect(kit.notes().join()).toContain('kept 6 prepared clips');
+  await kit.run({ ...wanted, skipBad: true }, { preparer: deadly });
+  expect((await index()).bad).toEqual([{ number: 3, name: '3.wav', reason: 'the decoder died over it' }]);
+  expect(tried).toHaveLength(2);
 });
 
 test('silence, the same clip twice, 8 bit, 192 kHz and odd names are rendered', async () => {
