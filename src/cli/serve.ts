@@ -2,10 +2,11 @@ import { Command, Option } from 'commander';
 import { isatty } from 'node:tty';
 import { pino } from 'pino';
 import { LiveConfig } from '../config/live-config.js';
-import { presetNames } from '../config/load.js';
+import { AUTO_PRESET, presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { AUTO_PRESET, autoPreset } from './auto-preset.js';
+import type { ChosenPreset } from '../server/server-optimizer.js';
+import { autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
 
 interface Flags {
@@ -89,10 +90,10 @@ async function serve(flags: Flags): Promise<void> {
 }
 
 /** The preset that fits this machine best; the other settings are read as they will be. */
-function choose(flags: Flags, env: NodeJS.ProcessEnv): Promise<{ preset: string; why: string }> {
+function choose(flags: Flags, env: NodeJS.ProcessEnv): Promise<ChosenPreset> {
   const { DH_LIVE_PRESET: _auto, ...rest } = env;
-  const { current: config } = new LiveConfig({ preset: 'default', file: flags.config, env: rest });
-  return autoPreset(config, config.cacheDir ?? defaultCacheDir());
+  const configOf = (preset: string): Config => new LiveConfig({ preset, file: flags.config, env: rest }).current;
+  return autoPreset(configOf, configOf('default').cacheDir ?? defaultCacheDir());
 }
 
 function explain(error: unknown, config: Config): unknown {

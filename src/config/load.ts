@@ -17,6 +17,9 @@ export interface ConfigSources {
   flags?: Json;
 }
 
+/** What an operator writes instead of a preset's name, at the start only: the server chooses one. */
+export const AUTO_PRESET = 'auto';
+
 /** The names of the presets that ship in `config/`. */
 export function presetNames(): string[] {
   return readdirSync(packagePath('config'))
@@ -36,7 +39,9 @@ export function loadPreset(name: string): Preset {
   if (!names.includes(name)) {
     const near = nearest(name, names);
     throw new DhError('preset_not_found', `There is no preset "${name.slice(0, 100)}".`, {
-      hint: `${near ? `Did you mean "${near}"? ` : ''}Presets are: ${names.join(', ')}.`,
+      hint:
+        `${near ? `Did you mean "${near}"? ` : ''}Presets are: ${names.join(', ')}.` +
+        (name === AUTO_PRESET ? ` "${AUTO_PRESET}" is chosen once at the start: --preset auto or DH_LIVE_PRESET.` : ''),
     });
   }
   const { values } = readJsonFile(packagePath(`config/${name}.json`));

@@ -120,6 +120,8 @@ export interface PresetChoice {
   /** Memory limit that the server would have with it. */
   limitBytes: number;
   softShare: number;
+  /** Stages that there will be at least. */
+  stages: number;
 }
 
 /**
@@ -133,14 +135,19 @@ export function choosePreset(
 ): { preset: string; why: string } {
   const best = [...choices].sort((a, b) => b.profile.width * b.profile.height - a.profile.width * a.profile.height);
   const passed: string[] = [];
-  for (const { name, profile, limitBytes, softShare } of best) {
+  const mostMs = PICTURE_SHARE * FRAME_MS;
+  for (const { name, profile, limitBytes, softShare, stages } of best) {
     const ms = pictureCpuMs(profile, costs);
-    const needMb = neededMemory(1, profile, softShare, constants).totalMb;
+    const needMb = neededMemory(stages, profile, softShare, constants).totalMb;
     const limitMb = limitBytes / 1e6;
-    const figures = `${ms.toFixed(1)} ms a picture, ${Math.ceil(needMb)} of ${Math.floor(limitMb)} MB`;
-    if (ms > PICTURE_SHARE * FRAME_MS) passed.push(`${name} takes ${ms.toFixed(1)} ms a picture`);
-    else if (needMb > limitMb) passed.push(`${name} needs ${Math.ceil(needMb)} MB`);
-    else return { preset: name, why: [`${name}: ${figures}`, ...passed].join('; ') };
+    if (ms > mostMs) passed.push(`${name} takes ${ms.toFixed(1)} ms a picture`);
+    else if (needMb > limitMb) passed.push(`${name} needs ${Math.ceil(needMb)} MB of ${Math.floor(limitMb)}`);
+    else {
+      const fits =
+        `the largest that fits with room to spare: ${ms.toFixed(1)} ms a picture of at most ${mostMs}, needs ` +
+        `${Math.ceil(needMb)} MB of ${Math.floor(limitMb)}`;
+      return { preset: name, why: [fits, ...passed].join('; ') };
+    }
   }
   const smallest = best.at(-1);
   if (!smallest) throw new RangeError('there is no preset to choose from');

@@ -12,17 +12,27 @@ import type { FrameCost, MeasuredProfile } from './frame-cost.js';
 
 /**
  * Child process that measures what a frame costs here: a made-up face is moved by made-up speech, drawn and encoded as in
- * a session. It is told the profiles as its argument, sends the costs and ends.
+ * a session. It is told its `MeasurementTask` as its argument, sends the costs and ends.
  */
+export interface MeasurementTask {
+  profiles: Record<string, MeasuredProfile>;
+  /** Something else goes first, as a server that starts: for that it runs at a lower priority. */
+  background: boolean;
+}
 
-/** Pictures that are not counted: code is compiled, and the first one is an IDR. */
-const WARM_UP_FRAMES = 15;
+/** Pictures of the first profile that are not counted: code is compiled meanwhile. */
+const FIRST_WARM_UP_FRAMES = 25;
+/** Pictures of each other profile that are not counted: the first one is an IDR. */
+const WARM_UP_FRAMES = 5;
 /** A profile is measured for this long, and for at least so many pictures. */
 const PROFILE_MS = 450;
 const LEAST_FRAMES = 15;
 const MOUTHS = 24;
 
-function measure({ width, height, bitrateKbps, x264Preset, opusBitrateKbps }: MeasuredProfile): FrameCost {
+function measure(
+  { width, height, bitrateKbps, x264Preset, opusBitrateKbps }: MeasuredProfile,
+  warmUpFrames: number,
+): FrameCost {
   const maker = new PictureMaker(syntheticBake(width, height), 1);
   const pool = new FramePool({ width, height, size: 2 });
   const fit = new Fit();
@@ -53,12 +63,12 @@ function measure({ width, height, bitrateKbps, x264Preset, opusBitrateKbps }: Me
     pool.release(frame);
     queue.release(chunk);
   };
-  for (let n = 0; n < WARM_UP_FRAMES; n++) step(n);
+  for (let n = 0; n < warmUpFrames; n++) step(n);
   const cpuBefore = process.cpuUsage();
   const begin = performance.now();
   for (let n = 0; n < LEAST_FRAMES || performance.now() - begin < PROFILE_MS; n++) {
     const from = performance.now();
-    step(WARM_UP_FRAMES + n);
+    step(warmUpFrames + n);
     taken.push(performance.now() - from);
   }
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -131,20 +141,29 @@ function syntheticBake(width: number, height: number): BakedAvatar {
 }
 
 function paint(plane: Uint8Array, stride: number, shift: number): void {
-  for (let i = 0; i < plane.length; i++) {
-    const x = i % stride;
-    const y = Math.floor(i / stride);
-    plane[i] = 120 + shift / 2 + 50 * Math.sin(x / 37) * Math.cos(y / 29) + ((x * 7 + y * 13) % 5);
+  const across = Float64Array.from({ length: stride }, (_, x) => 50 * Math.sin(x / 37));
+  for (let y = 0, i = 0; i < plane.length; y++) {
+    const down = Math.cos(y / 29);
+    for (let x = 0; x < stride && i < plane.length; x++, i++) {
+      plane[i] = 120 + shift / 2 + across[x]! * down + ((x * 7 + y * 13) % 5);
+    }
   }
 }
 
+/** Costs by name. The smallest picture comes first: what is compiled meanwhile, the others find compiled. */
+function measureAll(profiles: MeasurementTask['profiles']): Record<string, FrameCost> {
+  const pixels = ({ width, height }: MeasuredProfile): number => width * height;
+  const bySize = Object.entries(profiles).sort(([, a], [, b]) => pixels(a) - pixels(b));
+  return Object.fromEntries(
+    bySize.map(([name, profile], i) => [name, measure(profile, i === 0 ? FIRST_WARM_UP_FRAMES : WARM_UP_FRAMES)]),
+  );
+}
+
 endWithParent();
+const { profiles, background } = JSON.parse(process.argv[2] ?? '{}') as MeasurementTask;
 try {
-  // The server that starts goes first.
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  if (background) setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 } catch {
   // Not allowed here; then it runs as it is.
 }
-const profiles = JSON.parse(process.argv[2] ?? '{}') as Record<string, MeasuredProfile>;
-const costs = Object.fromEntries(Object.entries(profiles).map(([name, profile]) => [name, measure(profile)]));
-process.send?.(costs, undefined, undefined, () => process.kill(process.pid, 'SIGKILL'));
+process.send?.(measureAll(profiles), undefined, undefined, () => process.kill(process.pid, 'SIGKILL'));

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ProfileSchema } from '../config/schema.js';
 import { entryPath } from '../entry.js';
 import type { FrameCost, FrameCosts, MeasuredProfile } from './frame-cost.js';
+import type { MeasurementTask } from './self-measurement-process.js';
 
 /** On which machine with which program something was measured: it counts only there. */
 export interface MachineKey {
@@ -30,6 +31,8 @@ export interface SelfMeasurementOptions {
   version: string;
   /** What is measured, by preset. */
   profiles: Record<string, MeasuredProfile>;
+  /** Something else goes first, as a server that starts: then it runs at a lower priority. */
+  background: boolean;
   signal?: AbortSignal;
   /** Environment of the child process, beside that of this one. */
   env?: NodeJS.ProcessEnv;
@@ -109,10 +112,16 @@ async function store(path: string, value: object): Promise<void> {
   }
 }
 
-function measureInChild({ profiles, signal, env }: SelfMeasurementOptions): Promise<Record<string, FrameCost>> {
+function measureInChild({
+  profiles,
+  background,
+  signal,
+  env,
+}: SelfMeasurementOptions): Promise<Record<string, FrameCost>> {
   signal?.throwIfAborted();
+  const task: MeasurementTask = { profiles, background };
   return new Promise((resolve, reject) => {
-    const child = fork(entryPath(import.meta.url, './self-measurement-process.js'), [JSON.stringify(profiles)], {
+    const child = fork(entryPath(import.meta.url, './self-measurement-process.js'), [JSON.stringify(task)], {
       execArgv: [],
       env: { ...env, ...process.env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

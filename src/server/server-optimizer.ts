@@ -18,6 +18,8 @@ import type { StageProcess } from './stage-process.js';
 export interface ChosenPreset {
   preset: string;
   why: string;
+  /** From what it was chosen; null when nothing could be measured. */
+  measurement: SelfMeasurement | null;
 }
 
 export interface ServerOptimizerParts {
@@ -38,13 +40,14 @@ export function presetProfiles(): Record<string, SessionProfile> {
   return Object.fromEntries(presetNames().map((name) => [name, loadPreset(name).session]));
 }
 
-/** What a picture costs on this machine, for every shipped preset. */
+/** What a picture costs on this machine, for every shipped preset. With a `signal`, beside a server that runs. */
 export function measurePresets(cacheDir: string, signal?: AbortSignal): Promise<SelfMeasurement> {
   return selfMeasure({
     cacheDir,
     version: packageVersion(),
     profiles: presetProfiles(),
     env: MALLOC_ENV,
+    background: signal !== undefined,
     ...(signal ? { signal } : {}),
   });
 }
@@ -83,9 +86,14 @@ export class ServerOptimizer implements Closable {
     this.#sizePools();
   }
 
-  /** Follows the measurements; measures the cost of a picture beside the server that runs already. */
+  /** Follows the measurements; measures the cost of a picture beside the server that runs already, unless it is known. */
   start(resources: ResourceMonitor): void {
     resources.on('reading', (reading) => this.optimizer.look(reading));
+    const known = this.#parts.chosen?.measurement ?? null;
+    if (known) {
+      this.optimizer.measured(known);
+      return;
+    }
     measurePresets(this.#parts.cacheDir, this.#closed.signal).then(
       (measurement) => this.optimizer.measured(measurement),
       (error: unknown) => {

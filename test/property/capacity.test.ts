@@ -92,6 +92,7 @@ describe('choosePreset', () => {
     profile,
     limitBytes: 4000e6,
     softShare: 0.8,
+    stages: 1,
   }));
   it.each([
     [4, 'high'],
@@ -106,6 +107,12 @@ describe('choosePreset', () => {
     const { preset: chosen, why } = choosePreset(tight, costsOf(2));
     expect(chosen).toBe('default');
     expect(why).toContain('high needs');
+  });
+  it('counts the memory of all stages that there will be', () => {
+    const need = (stages: number) => neededMemory(stages, profiles['high']!, 0.8).totalMb * 1e6;
+    const some = (stages: number) => choices.map((choice) => ({ ...choice, limitBytes: need(4), stages }));
+    expect(choosePreset(some(4), costsOf(2)).preset).toBe('high');
+    expect(choosePreset(some(5), costsOf(2)).preset).not.toBe('high');
   });
 });
 
