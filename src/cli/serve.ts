@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { isatty } from 'node:tty';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { LiveConfig } from '../config/live-config.js';
 import { AUTO_PRESET, presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
@@ -77,7 +77,7 @@ async function serve(flags: Flags): Promise<void> {
   const terminal = isatty(1);
   process.on('SIGHUP', () => {
     if (terminal && !isatty(1)) stop('SIGHUP');
-    else live.refresh('signal');
+    else reread(live, log);
   });
 
   try {
@@ -87,6 +87,14 @@ async function serve(flags: Flags): Promise<void> {
     await control.close();
     throw explain(error, config);
   }
+}
+
+/** Reads the file again; a change or a mistake tells of itself, and only that there was neither is told here. */
+function reread(live: LiveConfig, log: Logger): void {
+  const change = live.refresh('signal');
+  if (change === null || change.changed.length + change.needsRestart.length > 0) return;
+  const { file } = live.describe();
+  log.info({ file }, file === null ? 'there is no file of --config to read again' : 'settings read again: no change');
 }
 
 /** The preset that fits this machine best; the other settings are read as they will be. */

@@ -25,7 +25,7 @@ export interface JsonText {
   placeAt: (path: readonly (string | number)[]) => Place | null;
 }
 
-/** Deeper nesting than this is refused: a configuration has three levels. */
+/** Deeper nesting than this is refused: a configuration has three levels, and so has what calls take. */
 const MOST_DEPTH = 64;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
@@ -35,7 +35,7 @@ const ESCAPE = /["\\/bfnrt]|u[0-9a-fA-F]{4}/y;
 /**
  * Reads JSON and keeps the place of every key, which `JSON.parse` does not tell. The value is what `JSON.parse` makes of it.
  *
- * @throws JsonTextError with line, column and a reason; also for a key that appears twice.
+ * @throws JsonTextError with line, column and a reason; also for a key that appears twice, and for `__proto__`.
  */
 export function parseJsonText(text: string): JsonText {
   const scanner = new Scanner(text);
@@ -47,6 +47,12 @@ export function parseJsonText(text: string): JsonText {
       return offset === undefined ? null : placeOf(text, offset);
     },
   };
+}
+
+/** Whether a value nests deeper than `parseJsonText` lets a text. */
+export function nestsTooDeep(value: unknown, levels = MOST_DEPTH): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => nestsTooDeep(inner, levels - 1));
 }
 
 function keyOf(path: readonly (string | number)[]): string {
@@ -111,6 +117,7 @@ class Scanner {
     const start = this.#at;
     if (this.#text[start] !== '"') this.#fail(this.#unexpected('a name in double quotes'));
     const name = this.#string();
+    if (name === '__proto__') this.#fail('"__proto__" can be no name', start);
     this.#path.push(name);
     const key = keyOf(this.#path);
     if (this.offsets.has(key)) this.#fail(`"${name}" appears twice`, start);

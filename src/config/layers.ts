@@ -6,6 +6,10 @@ import type { JsonFile } from './read-file.js';
 import { ConfigSchema, type Config, type Preset } from './schema.js';
 import { getAt, merge, type Json } from './tree.js';
 
+/** Mistakes that an error names at most, and characters of a setting's name in it. */
+const MOST_REASONS = 5;
+const MOST_NAME = 100;
+
 /** Where a value comes from; later ones win. */
 export type SourceName = 'default' | 'preset' | 'file' | 'env' | 'flags' | 'patch';
 
@@ -69,7 +73,7 @@ export function resolveLayers(layers: readonly Layer[], loadPreset: (name: strin
   const merged = all.reduce<Json>((values, layer) => merge(values, layer.values), {});
   const result = ConfigSchema.safeParse(merged);
   if (!result.success) {
-    const reasons = result.error.issues.flatMap((issue) => explain(issue, all)).slice(0, 5);
+    const reasons = result.error.issues.flatMap((issue) => explain(issue, all)).slice(0, MOST_REASONS);
     throw new DhError('config_invalid', reasons.join('; '), {
       hint: 'docs/configuration.md lists every setting with its type and default.',
     });
@@ -100,13 +104,13 @@ function strongest(layers: readonly Layer[], path: readonly (string | number)[])
 
 function place(layer: Layer | undefined, path: readonly (string | number)[]): string {
   const where = layer?.where(path) ?? '';
-  return `${where === '' ? '' : `${where}: `}${path.join('.') || '(top)'}: `;
+  return `${where === '' ? '' : `${where}: `}${path.join('.').slice(0, MOST_NAME) || '(top)'}: `;
 }
 
 function explain(issue: z.core.$ZodIssue, layers: readonly Layer[]): string[] {
   const base = issue.path as (string | number)[];
   if (issue.code !== 'unrecognized_keys') return [`${place(strongest(layers, base), base)}${issue.message}`];
-  return issue.keys.map((key) => {
+  return issue.keys.slice(0, MOST_REASONS).map((key) => {
     const path = [...base, key];
     const meant = suggestion(base, key);
     return `${place(strongest(layers, path), path)}there is no such setting${meant ? `, did you mean ${meant}?` : ''}`;

@@ -33,9 +33,9 @@ export function readText(path: string): string {
     if (stats.size > MOST_BYTES) throw new Error(`it has ${Math.ceil(stats.size / 1e6)} MB, at most 1 is read`);
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new DhError('config_invalid', `The file ${path} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'there is no such file' : message;
+    throw new DhError('config_invalid', `The file ${path} cannot be read: ${reason}`, { cause: error });
   }
 }
 

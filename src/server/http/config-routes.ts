@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
 
-const PatchQuery = z.object({ persist: z.stringbool().default(false), token: z.string().optional() });
+const PatchQuery = z.strictObject({ persist: z.stringbool().default(false), token: z.string().optional() });
 
 /** `/config`: the settings in force, and their change while the server runs. */
 export function configRoutes({ live }: ServerContext) {

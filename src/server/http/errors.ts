@@ -5,6 +5,8 @@ import { DhError } from '../../errors.js';
 
 /** Seconds after which a client may try again what failed for now. */
 const RETRY_AFTER_S = 1;
+/** Characters of a message that repeats what a client sent. */
+const MOST_SHOWN = 300;
 
 /** Checks a body or query against its schema. Throws `bad_request` that names the field. */
 export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
@@ -12,7 +14,9 @@ export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const field = issue?.path.join('.') ?? '';
-  throw new DhError('bad_request', `${field ? `${field}: ` : ''}${issue?.message ?? 'invalid'}`, {
+  const message = `${field ? `${field}: ` : ''}${issue?.message ?? 'invalid'}`;
+  const shown = message.length > MOST_SHOWN ? `${message.slice(0, MOST_SHOWN)}…` : message;
+  throw new DhError('bad_request', shown, {
     hint: 'docs/api.md shows each call with its fields.',
   });
 }
@@ -45,8 +49,6 @@ function translate(error: FastifyError, request: FastifyRequest): DhError {
       return whep
         ? new DhError('sdp_invalid', 'The offer is too large.')
         : new DhError('body_too_large', 'The body is too large.', { hint: 'See limits in docs/configuration.md.' });
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-    case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new DhError('bad_request', error.message);
     default:

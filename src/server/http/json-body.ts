@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServerResponse } from 'node:http';
+import { nestsTooDeep } from '../../config/json-text.js';
 import { DhError } from '../../errors.js';
 import type { ServerContext } from './context.js';
+import { jsonMistake } from './json-mistake.js';
 import { countValues } from './json-values.js';
 
 /** What a route may take beyond a text: asked for at each request, as settings change. */
@@ -34,7 +36,7 @@ const LARGE_AT_A_TIME = 2;
 /**
  * Limits JSON bodies to what a text of the present limit takes in its longest UTF-8 form, or to what the route allows.
  * Fastify's own limit is set once; this one is asked for at each request. Nothing is kept of a body that says, or turns
- * out, to be over it, and the answer does not wait for its end.
+ * out, to be over it, and the answer does not wait for its end. What is no JSON is refused with the place and the reason.
  */
 export function limitJson(app: FastifyInstance, context: ServerContext): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -106,7 +108,13 @@ export function limitJson(app: FastifyInstance, context: ServerContext): void {
       parts.length = 0;
       if (own && bytes > usual && countValues(body, own.maxValues) > own.maxValues) {
         done(new DhError('body_too_large', 'There are too many values in the body.', { hint: own.hint }));
-      } else void parse(request, body.toString('utf8'), done);
+        return;
+      }
+      const text = body.toString('utf8');
+      void parse(request, text, (wrong, value) => {
+        if (wrong || nestsTooDeep(value)) done(jsonMistake(text));
+        else done(null, value);
+      });
     };
     if (!takes(Number(request.headers['content-length'] ?? 0))) return;
     payload.on('data', keep).once('end', finish).once('error', done);

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { isObject } from '../../config/tree.js';
+import { DhError } from '../../errors.js';
 import type { Session } from '../session.js';
 import { Utterance } from '../utterance.js';
 import type { ServerContext } from './context.js';
@@ -43,6 +45,9 @@ export function sessionRoutes(context: ServerContext) {
     app.get('/sessions/:id', (request: WithId) => stats.session(sessions.get(request.params.id)));
 
     app.patch('/sessions/:id', async (request: WithId) => {
+      if (!isObject(request.body)) {
+        throw new DhError('bad_request', 'A change is a JSON object.', { hint: '{"session": {"bitrateKbps": 1500}}' });
+      }
       const change = check(ChangeBody, request.body);
       const { session, idr } = await sessions.update(request.params.id, change);
       return { ...stats.session(session), idr };

@@ -1,0 +1,67 @@
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startServer, until, type Json, type TestServer } from '../support/server.js';
+
+let folder: string;
+let server: TestServer;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'dh-live-bodies-'));
+  writeFileSync(join(folder, 'config.json'), '{}');
+  server = await startServer({ args: ['--preset', 'low', '--config', join(folder, 'config.json')] });
+}, 120_000);
+afterAll(async () => {
+  await server.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function patch(path: string, body?: string): Promise<Json> {
+  const response = await fetch(`${server.url}/api/v1/${path}`, {
+    method: 'PATCH',
+    ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body }),
+  });
+  const answer = (await response.json()) as Json;
+  return { status: response.status, ...answer.error };
+}
+const nested = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+const many = JSON.stringify(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`key${i}`, i])));
+
+describe.each(['config', 'sessions/main'])('PATCH /%s refuses with a reason and a hint', (path) => {
+  it.each([
+    ['an empty body', '', /empty/],
+    [
+      'a text that breaks off',
+      '{"session":\n  {"bitrateKbps":',
+      /line 2, column 18: it ends where a value should stand/,
+    ],
+    ['a name that would reach a prototype', '{"session": {"__proto__": {"width": 2}}}', /"__proto__" can be no name/],
+    ['the other way to one', '{"constructor": {"prototype": {"width": 2}}}', /"constructor" can be no name/],
+    ['thousands of levels', nested(6000), /nested deeper than 64 levels/],
+    ['thousands of levels in a list', `{"session": ${'['.repeat(9000)}${']'.repeat(9000)}}`, /nested deeper/],
+    ['thousands of unknown names', many, /key0/],
+    ['a name of 40,000 letters', JSON.stringify({ ['x'.repeat(40_000)]: 1 }), /xxxx/],
+    ['a list', '[1]', /object/],
+    ['no body at all', undefined, /A change is a JSON object/],
+  ])('%s', async (_what, body, reason) => {
+    const { status, code, message, hint } = await patch(path, body);
+    expect({ status, code }).toMatchObject({ status: 400, code: expect.stringMatching(/bad_request|config_invalid/) });
+    expect(message).toMatch(reason);
+    expect(hint.length).toBeGreaterThan(10);
+    expect(message.length).toBeLessThan(500);
+  });
+});
+
+it('a misspelt ?persist= is no change that is forgotten', async () => {
+  expect(await patch('config?presist=true', '{"limits": {"maxSessions": 3}}')).toMatchObject({
+    code: 'bad_request',
+    message: expect.stringContaining('presist') as string,
+  });
+  expect((await server.get('/api/v1/config')).config.limits.maxSessions).not.toBe(3);
+});
+
+it('SIGHUP says when there is nothing new to read', async () => {
+  const from = server.log.length;
+  process.kill(server.pid, 'SIGHUP');
+  await until(() => server.log.slice(from).some(({ msg }) => msg === 'settings read again: no change'));
+});
