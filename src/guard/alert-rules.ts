@@ -56,7 +56,8 @@ export const ALERT_RULES = {
     severity: 'warning',
     unit: 'pictures/s',
     bad: 'below',
-    raiseAfterMs: 5 * SECOND,
+    // Rates are of ten seconds: one stutter, as when a viewer joins, stays in them for so long and no longer.
+    raiseAfterMs: 12 * SECOND,
     clearAfterMs: 5 * SECOND,
     message: (subject, value, limit) =>
       `Session ${subject} shows ${value.toFixed(1)} pictures a second; the least is ${limit.toFixed(1)}.`,

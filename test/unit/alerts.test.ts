@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ConfigSchema } from '../../src/config/schema.js';
 import { AlertWatch } from '../../src/guard/alert-watch.js';
+import { RateMeter } from '../../src/frames/rate-meter.js';
 import type { Alert } from '../../src/guard/alerts.js';
 import { columnsOf, historyColumns, type ServerReading } from '../../src/guard/readings.js';
 import { processReading, serverReading } from '../support/server-reading.js';
@@ -79,10 +80,37 @@ describe('what is told', () => {
     look(20, { sessions: [{ ...session, fps: 12.5, targetFps: 12.5 }] });
     look(20, { sessions: [{ ...session, fps: 5, targetFps: 5 }] });
     expect(told).toEqual([]);
-    look(6, { sessions: [{ ...session, fps: 11, targetFps: 12.5 }] });
+    look(13, { sessions: [{ ...session, fps: 11, targetFps: 12.5 }] });
     expect(names()).toEqual(['raised fps a']);
     look(1, { sessions: [] });
     expect(names()).toEqual(['raised fps a', 'cleared fps a']);
+  });
+
+  it('pictures that stay slow, not the one stutter of a viewer who joins', () => {
+    let nowMs = 0;
+    const clock = (): number => nowMs;
+    const [due, drawn] = [new RateMeter(25, clock), new RateMeter(25, clock)];
+    const session = { id: 'a', processingMsP99: 9, queueChunks: 0, viewers: 1 };
+    /** Seconds in each of which so many pictures are lost, the first ones. */
+    const show = (seconds: number, lost: (second: number) => number): void =>
+      look(seconds, (at) => {
+        for (let n = 0; n < 25; n++) {
+          nowMs += 40;
+          due.mark();
+          if (n >= lost(at)) drawn.mark();
+        }
+        return { sessions: [{ ...session, fps: drawn.perSecond(40), targetFps: due.perSecond(40) }] };
+      });
+    nowMs = 60_000; // nobody watched for a minute
+    show(30, (at) => (at === 0 ? 20 : 0));
+    show(30, (at) => (at === 40 ? 25 : 0));
+    expect(told).toEqual([]);
+    show(20, () => 2);
+    expect(names()).toEqual(['raised fps a']);
+    show(30, () => 0);
+    // A stutter every few seconds is as bad.
+    show(30, (at) => (at % 6 === 0 ? 20 : 0));
+    expect(names()).toEqual(['raised fps a', 'cleared fps a', 'raised fps a']);
   });
 
   it('a disk that fills up, at once', () => {
