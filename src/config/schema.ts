@@ -200,7 +200,7 @@ export const MonitorSchema = z.strictObject({
     .default(60)
     .describe('Growth of the memory that is in no register that raises an alert, in MB per hour.'),
   webhooks: z
-    .array(z.url())
+    .array(z.url({ protocol: /^https?$/, error: 'must be an http or https address' }))
     .default([])
     .describe('Addresses that get a POST for each alert that is raised or cleared.')
     .meta(SECRET),

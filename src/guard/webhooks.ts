@@ -145,12 +145,13 @@ class Target {
     this.#stop.signal.addEventListener('abort', give, { once: true });
     if (this.#stop.signal.aborted) give();
     try {
-      const response = await (this.#options.fetch ?? fetch)(this.#url, {
+      const { address, headers } = withCredentials(this.#url);
+      const response = await (this.#options.fetch ?? fetch)(address, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
+        headers: { 'Content-Type': 'application/json', ...headers },
         body,
-        // Nobody but the operator says where messages go.
-        redirect: 'error',
+        // Nobody but the operator says where messages go: a redirection is an answer like another.
+        redirect: 'manual',
         signal: controller.signal,
       });
       await response.body?.cancel();
@@ -167,6 +168,17 @@ class Target {
       this.#stop.signal.removeEventListener('abort', give);
     }
   }
+}
+
+/** Name and password of an address go into a header: fetch takes no address with them. */
+function withCredentials(url: string): { address: string; headers: Record<string, string> } {
+  const address = new URL(url);
+  const { username, password } = address;
+  if (username === '' && password === '') return { address: url, headers: {} };
+  address.username = '';
+  address.password = '';
+  const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+  return { address: address.href, headers: { Authorization: `Basic ${credentials.toString('base64')}` } };
 }
 
 /** Scheme, host and port; path, query and credentials often are the secret. */

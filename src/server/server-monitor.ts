@@ -47,7 +47,7 @@ export class ServerMonitor implements Closable {
     this.resources = new ResourceMonitor({ read: () => this.#reader.read(), columns: historyColumns(names), clock });
     this.webhooks = new Webhooks({
       settings: () => config().monitor,
-      failed: (to, reason) => log.warn({ to, reason }, 'webhook'),
+      failed: (to, reason) => log.warn({ to, reason }, 'webhook not delivered'),
     });
     this.alerts = new AlertWatch({
       settings: config,

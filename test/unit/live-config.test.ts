@@ -97,6 +97,15 @@ describe('a file that is wrong', () => {
     expect(errorOf(() => new LiveConfig({ file })).hint).toBe('Did you mean "high"? Presets are: default, high, low.');
   });
 
+  it('takes no webhook that nobody could be reached at', () => {
+    for (const address of ['hooks.example', 'ftp://hooks.example/a', 'file:///etc/hostname', 'http://']) {
+      writeFileSync(file, JSON.stringify({ monitor: { webhooks: ['https://hooks.example/a', address] } }));
+      expect(errorOf(() => new LiveConfig({ file })).message).toMatch(
+        /:1:\d+: monitor\.webhooks\.1: must be an http or https address/,
+      );
+    }
+  });
+
   it('is refused when it is not there, a folder, or far too large', () => {
     const live = start('{}');
     rmSync(file);

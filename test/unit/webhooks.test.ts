@@ -15,20 +15,22 @@ afterEach(async () => {
 });
 
 /** Answers with the codes in turn, the last one again and again; 0 never answers. */
-async function receiver(...codes: number[]): Promise<{ url: string; bodies: unknown[] }> {
+async function receiver(...codes: number[]): Promise<{ url: string; bodies: unknown[]; credentials: unknown[] }> {
   const bodies: unknown[] = [];
+  const credentials: unknown[] = [];
   const server = createServer((request, response) => {
     let text = '';
     request.on('data', (chunk: Buffer) => (text += chunk.toString()));
     request.on('end', () => {
       bodies.push(JSON.parse(text));
+      credentials.push(request.headers.authorization);
       const code = codes.length > 1 ? codes.shift()! : codes[0]!;
-      if (code !== 0) response.writeHead(code).end('thanks');
+      if (code !== 0) response.writeHead(code, { Location: '/elsewhere' }).end('thanks');
     });
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=secret`, bodies };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=secret`, bodies, credentials };
 }
 
 function open(webhooks: string[], webhookTimeoutMs = 5000): { hook: Webhooks; failed: string[]; pauses: number[] } {
@@ -66,12 +68,23 @@ it('tries again twice with growing pauses what failed in the receiver, and says 
   expect(failed.join()).not.toContain('secret');
 });
 
-it('does not try again what the receiver refuses', async () => {
-  const { url, bodies } = await receiver(404);
+it.each([404, 302])('does not try again when the receiver answers %s, nor elsewhere', async (code) => {
+  const { url, bodies } = await receiver(code);
   const { hook, failed } = open([url]);
   hook.send({});
   await until(() => failed.length === 1);
   expect(bodies).toHaveLength(1);
+  expect(failed[0]).toContain(`answered ${code}`);
+});
+
+it('gives the name and the password that stand in an address', async () => {
+  const { url, bodies, credentials } = await receiver(204);
+  const { hook } = open([url.replace('//', '//ops:p%40ss@')]);
+  hook.send({});
+  await until(() => bodies.length === 1);
+  expect(credentials).toEqual([`Basic ${Buffer.from('ops:p@ss').toString('base64')}`]);
+  await until(() => hook.stats()[0]!.sent === 1);
+  expect(hook.stats()[0]!.to).not.toContain('ops');
 });
 
 it('gives up on an address where nobody is, and on one that hangs; others get theirs meanwhile', async () => {
