@@ -15,8 +15,8 @@ export class ServerApi {
 
   /** `url`: with or without `http://` and a path. Throws `bad_request` when it is no address. */
   constructor({ url, token, timeoutMs = 5_000 }: { url: string; token?: string | undefined; timeoutMs?: number }) {
-    const address = /^https?:\/\//.test(url) ? url : `http://${url}`;
-    if (!URL.canParse(address) || new URL(address).port === '0') {
+    const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+    if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol) || new URL(address).port === '0') {
       throw new DhError('bad_request', `"${url}" is no address.`, {
         hint: 'Give it as in --url http://127.0.0.1:8010',
       });
@@ -57,8 +57,8 @@ export class ServerApi {
 }
 
 function reason(error: unknown): string {
-  const { name, cause, message } = error as Error & { cause?: { code?: string } };
+  const { name, cause, message } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === 'TimeoutError') return 'It does not answer in time.';
   if (name === 'SyntaxError') return 'Something else answers there.';
-  return `The connection failed (${cause?.code ?? message}).`;
+  return `The connection failed (${cause?.code ?? cause?.message ?? message}).`;
 }

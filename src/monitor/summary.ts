@@ -149,7 +149,7 @@ export class Summary {
 /** The summary for people, line by line. */
 export function summaryLines(summary: SummaryJson): string[] {
   const { subject, samples, durationMs, limitBytes, rssBytes, unaccountedBytes, processes } = summary;
-  const lines = [`${subject}: ${samples} samples in ${clockText(durationMs)}`];
+  const lines = [`${subject}: ${samples} ${samples === 1 ? 'sample' : 'samples'} in ${clockText(durationMs)}`];
   if (rssBytes === null) return lines;
   lines.push(`${pad('MB', 14)}${['min', 'mean', 'p95', 'max'].map((name) => pad(name, -9)).join('')}   slope (95 %)`);
   const row = (name: string, one: MemorySummary): string =>

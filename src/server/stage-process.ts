@@ -55,6 +55,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #ready = false;
   #closed = false;
   #lastBeatAt = 0;
+  #checkedAt = 0;
   #startedAt = 0;
   #quickDeaths = 0;
   #restarts = 0;
@@ -99,7 +100,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
 
   start(): void {
     if (this.#closed || this.#child) return;
-    this.#startedAt = this.#lastBeatAt = this.#options.clock();
+    this.#startedAt = this.#lastBeatAt = this.#checkedAt = this.#options.clock();
     this.#killReason = null;
     this.#overMemory = false;
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
@@ -174,8 +175,13 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   }
 
   #check(): void {
+    const now = this.#options.clock();
+    // While this process stood still (stopped, swapped out, no CPU) it heard no heartbeat: that is not the stage's silence.
+    const stoodMs = now - this.#checkedAt - 2 * WATCH_INTERVAL;
+    if (stoodMs > 0) this.#lastBeatAt += stoodMs;
+    this.#checkedAt = now;
     const limit = this.#ready ? this.#options.heartbeatTimeoutMs : START_TIMEOUT;
-    if (this.#killReason !== null || this.#options.clock() - this.#lastBeatAt <= limit) return;
+    if (this.#killReason !== null || now - this.#lastBeatAt <= limit) return;
     this.#kill(this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`);
   }
 

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { packagePath } from '../../src/entry.js';
 import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
@@ -74,6 +75,21 @@ describe('a stage that is lost', () => {
     await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId);
     events.close();
   }, 60_000);
+});
+
+it('keeps its stages when control itself stood still', async () => {
+  const server = await start();
+  const pid = await stagePid(server);
+  // As a machine that is suspended or swaps: longer than stages.heartbeatTimeoutMs.
+  process.kill(server.pid, 'SIGSTOP');
+  await delay(3000);
+  process.kill(server.pid, 'SIGCONT');
+  const events = await EventLog.open(server);
+  const { utteranceId } = (await (await server.post(`${main}/say`, { text: 'Still here.' })).json()) as Json;
+  await events.next('utterance.ended', (data: Json) => data.utteranceId === utteranceId);
+  events.close();
+  expect(await stagePid(server)).toBe(pid);
+  expect((await server.get('/api/v1/stats')).stages[0].restarts).toBe(0);
 });
 
 describe('shutdown', () => {
