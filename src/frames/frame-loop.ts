@@ -26,7 +26,7 @@ export interface FrameLoopOptions {
 
 /** What the loop has measured. */
 export interface FrameLoopStats {
-  /** Pictures a second, over the last 10 s. */
+  /** Pictures a second, over the last 10 s, or since `restartRate` when that is less ago. */
   fps: number;
   /** From the begin of a tick with a picture to its end, over the last 1000. */
   processingMs: TimingSummary;
@@ -90,6 +90,11 @@ export class FrameLoop implements Closable {
     this.#drawn.start();
     this.#wait(0);
     return this.#originMs;
+  }
+
+  /** The rate of pictures is counted from now on: before, none were wanted. */
+  restartRate(): void {
+    this.#drawn.start();
   }
 
   stats(): FrameLoopStats {

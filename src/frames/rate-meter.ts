@@ -16,7 +16,7 @@ export class RateMeter {
     this.#sinceMs = clock();
   }
 
-  /** Counting begins now. */
+  /** Counting begins now; what was before does not count any more. */
   start(): void {
     this.#sinceMs = this.#clock();
   }

@@ -100,9 +100,12 @@ export interface StageSessionStats {
   /** When frame 0 was due, in ms since 1970; frame n was due n × 40 ms later. */
   originWallMs: number;
   skippedFrames: number;
-  /** Pictures a second that were drawn and sent, over the last ten seconds; 0 while nobody watches. */
+  /**
+   * Pictures a second that were drawn and sent, over the last ten seconds or since the first viewer came; 0 while nobody
+   * watches.
+   */
   fps: number;
-  /** How many were due in the same ten seconds: fewer than 25 while idle pictures are saved, 0 while nobody watches. */
+  /** How many were due in the same time: fewer than 25 while idle pictures are saved, 0 while nobody watches. */
   targetFps: number;
   processingMs: Timing;
   viewers: ViewerStats[];

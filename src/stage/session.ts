@@ -72,6 +72,7 @@ export class StageSession implements Closable {
   readonly #memory: SessionMemory;
   readonly #cadence: IdleCadence;
   readonly #due = new RateMeter(FRAME_RATE, clock);
+  #watched = false;
   readonly #ahead: AudioChunk[] = [];
   #profile: SessionProfile;
   #avatar: Loan<BakedAvatar>;
@@ -341,8 +342,15 @@ export class StageSession implements Closable {
   /** Whether somebody should get to see picture `n`. */
   #isDue(n: number, fading: boolean): boolean {
     const due = this.#cadence.due(n, fading || this.#sound.utterance !== null);
+    const watched = this.#hub.viewerCount > 0;
+    // Rates are of the time in which somebody watches: the seconds before would make them look slow.
+    if (watched !== this.#watched) {
+      this.#watched = watched;
+      this.#due.start();
+      this.#loop.restartRate();
+    }
     // Whoever waits for a keyframe does not wait for the cadence.
-    if (!(due || this.#forceIdr) || this.#hub.viewerCount === 0) return false;
+    if (!(due || this.#forceIdr) || !watched) return false;
     this.#due.mark();
     return true;
   }

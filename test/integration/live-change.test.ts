@@ -122,6 +122,26 @@ describe('a running session', () => {
     }
   }, 60_000);
 
+  it('counts pictures a second from when somebody watches, not the time before and after', async () => {
+    const frames = async (): Promise<number> => (await server.get(main)).frames as number;
+    await change({ session: { idleQuality: 'full' } });
+    await until(async () => (await server.get(main)).viewers === 0);
+    const alone = await frames();
+    await until(async () => (await frames()) > alone + 100);
+    const viewer = await watch();
+    try {
+      const joined = await frames();
+      await until(async () => (await frames()) > joined + 25);
+      expect((await server.get(main)).targetFps).toBeGreaterThan(20);
+    } finally {
+      await viewer.close();
+    }
+    await until(async () => (await server.get(main)).viewers === 0);
+    const left = await frames();
+    await until(async () => (await frames()) > left + 10);
+    expect(await server.get(main)).toMatchObject({ fps: 0, targetFps: 0 });
+  }, 60_000);
+
   it('draws fewer pictures while it idles, says so, and all of them as soon as it speaks', async () => {
     await change({ session: { idleQuality: 'low', framePoolSize: 3 } });
     const viewer = await watch();
