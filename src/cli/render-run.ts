@@ -65,7 +65,10 @@ export async function runRender(input: string, flags: RenderFlags): Promise<numb
   process.once('SIGTERM', stop);
   let preparer: ClipPreparer | null = null;
   try {
-    const settings = settingsOf(input, flags, await readClipList(input));
+    const clips = await readClipList(input);
+    // Starts beside what is still to be loaded here.
+    if (clips.some(({ source }) => source.kind === 'file')) media.get().warm();
+    const settings = settingsOf(input, flags, clips);
     preparer = await openPreparer(media.get, speech.get, settings);
     const result = await render(settings, {
       media: media.get,

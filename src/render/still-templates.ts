@@ -11,6 +11,12 @@ const MAX_BYTES = 24e6;
 /** Longest group of pictures that begins with a key frame. */
 export const GOP_FRAMES = 250;
 
+/**
+ * In H.264 nothing but frame_num tells pictures without a change apart, and that counts modulo a power of two, at least
+ * 16 (ITU-T H.264, 7.4.2.1.1). VP9 goes on adapting, and does not repeat.
+ */
+const PERIODS = [16, 32, 64] as const;
+
 /** A still picture as it is encoded: unit 0 is a key frame, the others say "as before". */
 export interface StillTemplate {
   units: Uint8Array[];
@@ -72,6 +78,11 @@ export class StillTemplates implements Closable {
       for (let n = 0; n < frames; n++) {
         const { data } = encoder.encode(picture, variant + n, n === 0);
         units.push(Uint8Array.from(data));
+        const period = PERIODS.find((length) => repeats(units, length));
+        if (period !== undefined) {
+          while (units.length < frames) units.push(units.at(-period)!);
+          break;
+        }
         // Others get their turn between two pictures: clips are prepared meanwhile.
         await setImmediate();
         if (this.#closed) throw new RangeError('the templates are closed');
@@ -82,6 +93,12 @@ export class StillTemplates implements Closable {
       picture.close();
     }
   }
+}
+
+/** Whether the last two stretches of a length are equal, and everything after the key frame is in them. */
+function repeats(units: readonly Uint8Array[], length: number): boolean {
+  if (units.length !== 1 + 2 * length) return false;
+  return units.slice(1, 1 + length).every((unit, i) => Buffer.compare(unit, units[1 + length + i]!) === 0);
 }
 
 function stillEncoder({ width, height, rate, format }: OutputSettings): VideoEncoder | VpxEncoder {

@@ -3,6 +3,8 @@ import { FrameGrid } from '../../src/render/frame-grid.js';
 import type { PartJob } from '../../src/render/part-job.js';
 import { groupsOf } from '../../src/render/still-source.js';
 import { GOP_FRAMES, StillTemplates } from '../../src/render/still-templates.js';
+import { drawStill } from '../../src/render/still-picture.js';
+import { VideoEncoder } from '../../src/stream/encoders/video-encoder.js';
 import { h264Decoder } from '../support/decode-media.js';
 
 const output = { width: 128, height: 72, rate: { num: 25, den: 1 }, format: 'mp4', soundKbps: 96 } as const;
@@ -82,6 +84,19 @@ test('a still picture is a key frame and pictures that cost nothing, numbered as
     }
   }
   expect(ids[0]).not.toBe(ids[1]);
+});
+
+test('pictures that are repeated are those that an encoder would have made', async () => {
+  const { units } = await templates.get(black, GOP_FRAMES, 0);
+  const { width, height, rate } = output;
+  const encoder = new VideoEncoder({ width, height, rate, bitrateKbps: 1, mode: 'still', threads: 1 });
+  const picture = await drawStill(black, width, height);
+  const encoded = Array.from({ length: GOP_FRAMES }, (_, n) =>
+    Buffer.from(encoder.encode(picture, n, n === 0).data).toString('hex'),
+  );
+  encoder.close();
+  picture.close();
+  expect(units.map((unit) => Buffer.from(unit).toString('hex'))).toEqual(encoded);
 });
 
 test('a decoder takes templates cut off anywhere, one after the other', async () => {
