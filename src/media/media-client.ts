@@ -3,7 +3,7 @@ import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Clock, type Closable } from '../units.js';
 import { JobSlots } from './job-slots.js';
 import { ChildLost, MediaChild } from './media-child.js';
-import type { Piece } from './media-protocol.js';
+import { PIECE_SAMPLES, type Piece } from './media-protocol.js';
 import type { SoundInfo } from './sound-file.js';
 
 export interface MediaClientOptions {
@@ -31,6 +31,8 @@ export interface JobOptions {
 export interface DecodeOptions extends JobOptions {
   /** Longest sound; a file that says it is longer is refused at once, others when they get there. Default 600. */
   maxDurationS?: number;
+  /** Longest piece, in samples at 48 kHz, at most 192,000; longer ones cost less. Default 24,000. */
+  pieceSamples?: number;
 }
 
 export interface MediaStats {
@@ -61,6 +63,7 @@ interface Job {
   maxDurationS: number;
   timeoutMs: number;
   signal: AbortSignal | undefined;
+  pieceSamples: number;
   /** The process in which it is open. */
   child: MediaChild | null;
   usedMs: number;
@@ -142,7 +145,7 @@ export class MediaClient implements Closable {
   }
 
   /**
-   * The sound of a file as 48 kHz mono, in pieces of at most half a second that belong to the caller. Nothing is
+   * The sound of a file as 48 kHz mono, in pieces that belong to the caller. Nothing is
    * decoded further ahead than the piece that is asked for.
    * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did
    * not say so), `audio_unsupported` (no sound track, or one of an unknown kind), `queue_full`, `media_unavailable`,
@@ -205,6 +208,7 @@ export class MediaClient implements Closable {
       signal: options.signal,
       child: null,
       usedMs: 0,
+      pieceSamples: options.pieceSamples ?? PIECE_SAMPLES,
       deliveredSamples: 0,
       losses: 0,
     };
@@ -245,7 +249,11 @@ export class MediaClient implements Closable {
   }
 
   async #open(job: Job, child: MediaChild): Promise<SoundInfo> {
-    const options = { maxDurationS: job.maxDurationS, skipSamples: job.deliveredSamples };
+    const options = {
+      maxDurationS: job.maxDurationS,
+      skipSamples: job.deliveredSamples,
+      pieceSamples: job.pieceSamples,
+    };
     const limit = OPEN_TIMEOUT + (job.deliveredSamples / SAMPLE_RATE) * SKIP_MS_PER_S;
     const info = await this.#timed(job, limit, (left) => child.call('open', [job.id, job.path, options], left));
     job.child = child;

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FFmpegError } from 'node-av/lib';
 import { DhError } from '../errors.js';
-import { PIECE_SAMPLES, type MediaFunctions, type OpenOptions, type Piece, type Reply } from './media-protocol.js';
+import { MOST_PIECE_SAMPLES, type MediaFunctions, type OpenOptions, type Piece, type Reply } from './media-protocol.js';
 import { samplesOf, SoundFile, type SoundInfo } from './sound-file.js';
 
 /**
@@ -13,6 +13,7 @@ const ESTIMATE_SLACK: Readonly<Record<string, number>> = { mp3: 2, aac: Number.P
 interface Job {
   file: SoundFile;
   maxDurationS: number;
+  pieceSamples: number;
   /** Samples that may still come out. */
   leftSamples: number;
   delivered: boolean;
@@ -21,18 +22,20 @@ interface Job {
 /** The jobs of the media process: open files, each decoded only as far as it was asked for. */
 export class MediaJobs implements MediaFunctions {
   readonly #jobs = new Map<number, Job>();
-  readonly #piece = new Int16Array(PIECE_SAMPLES);
+  readonly #piece = new Int16Array(MOST_PIECE_SAMPLES);
 
   open(id: number, path: string, options: OpenOptions): Promise<Reply<SoundInfo>> {
     return reply(async () => {
       const file = await SoundFile.open(path);
       const { maxDurationS } = options;
-      const job: Job = { file, maxDurationS, leftSamples: samplesOf(maxDurationS), delivered: options.skipSamples > 0 };
+      const { pieceSamples, skipSamples } = options;
+      const leftSamples = samplesOf(maxDurationS);
+      const job: Job = { file, maxDurationS, pieceSamples, leftSamples, delivered: skipSamples > 0 };
       try {
         const { durationS, container } = file.info;
         if ((durationS ?? 0) > maxDurationS * (ESTIMATE_SLACK[container] ?? 1)) throw tooLong(maxDurationS, durationS);
-        for (let skip = options.skipSamples; skip > 0;) {
-          const count = file.read(this.#piece.subarray(0, Math.min(skip, PIECE_SAMPLES)));
+        for (let skip = skipSamples; skip > 0;) {
+          const count = file.read(this.#piece.subarray(0, Math.min(skip, pieceSamples)));
           if (count === 0) break;
           skip -= count;
           job.leftSamples -= count;
@@ -52,13 +55,13 @@ export class MediaJobs implements MediaFunctions {
     return reply(async () => {
       const job = this.#jobs.get(id);
       if (job === undefined) throw new DhError('internal', `the media process has no job ${id}`);
-      const count = job.file.read(this.#piece);
+      const count = job.file.read(this.#piece.subarray(0, job.pieceSamples));
       if (count > job.leftSamples) {
         if (job.leftSamples === 0) throw tooLong(job.maxDurationS, null);
         return this.#give(job, job.leftSamples, false);
       }
       if (count === 0 && !job.delivered) throw nothingInside(job.file);
-      return this.#give(job, count, count < PIECE_SAMPLES);
+      return this.#give(job, count, count < job.pieceSamples);
     });
   }
 

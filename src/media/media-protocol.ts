@@ -1,8 +1,10 @@
 import type { ErrorJson } from '../errors.js';
 import type { SoundInfo } from './sound-file.js';
 
-/** Longest piece of sound in one answer: half a second at 48 kHz. */
+/** Longest piece of sound in one answer, unless another is asked for: half a second at 48 kHz. */
 export const PIECE_SAMPLES = 24_000;
+/** Longest that can be asked for: four seconds. */
+export const MOST_PIECE_SAMPLES = 8 * PIECE_SAMPLES;
 
 /** Limits of one job. */
 export interface OpenOptions {
@@ -10,6 +12,8 @@ export interface OpenOptions {
   maxDurationS: number;
   /** Samples at 48 kHz to leave out: what was already delivered before the process was replaced. */
   skipSamples: number;
+  /** Longest piece in one answer, up to `MOST_PIECE_SAMPLES`. */
+  pieceSamples: number;
 }
 
 /** Every answer of the media process: errors as data, as codes do not survive as exceptions. */
@@ -24,7 +28,7 @@ export interface Piece {
 /** What the media process can be asked, one call at a time. `job` is a number that the caller chooses. */
 export interface MediaFunctions {
   open(job: number, path: string, options: OpenOptions): Promise<Reply<SoundInfo>>;
-  /** @returns At most `PIECE_SAMPLES` samples; nothing is decoded ahead of the next call. */
+  /** @returns At most `pieceSamples` samples; nothing is decoded ahead of the next call. */
   read(job: number): Promise<Reply<Piece>>;
   close(job: number): Promise<Reply<null>>;
 }

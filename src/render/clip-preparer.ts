@@ -1,6 +1,7 @@
 import { PcmDoor } from '../audio/door.js';
 import { DhError } from '../errors.js';
 import type { MediaClient } from '../media/media-client.js';
+import { MOST_PIECE_SAMPLES } from '../media/media-protocol.js';
 import type { SpeechService } from '../speech/speech-service.js';
 import type { Closable, VisemeCue } from '../units.js';
 import type { ClipSource } from './clip-list.js';
@@ -46,7 +47,7 @@ export class LocalPreparer implements ClipPreparer {
     const clip = await new PreparedClips(folder).write(key, async (writer) => {
       if (source.kind === 'text') return this.#speak(source, (samples) => writer.write(samples), signal);
       this.#decoder = this.#media();
-      const limits = { maxDurationS: MAX_CLIP_S, signal };
+      const limits = { maxDurationS: MAX_CLIP_S, pieceSamples: MOST_PIECE_SAMPLES, signal };
       for await (const piece of this.#decoder.decode(source.path, limits)) await writer.write(piece);
       if (writer.lengthSamples === 0) throw new DhError('audio_invalid', 'the file holds no sound');
       return null;
