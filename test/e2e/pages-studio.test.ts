@@ -425,6 +425,26 @@ describe('the studio for everybody', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
   });
 
+  it.each([920, 1000, 1280, 1560])('leaves no gaps at a width of %i, and room to move the sliders', async (width) => {
+    const page = await pages.open('/studio', { viewport: { width, height: 800 } });
+    await page.getByLabel('Bit rate').waitFor();
+    await page.locator('#chart canvas').waitFor();
+    const box = async (selector: string) => (await page.locator(selector).boundingBox())!;
+    const bottom = ({ y, height }: { y: number; height: number }): number => y + height;
+    const [stage, figures, tune, server] = [
+      await box('.stage'),
+      await box('.figures'),
+      await box('.tune'),
+      await box('.server'),
+    ];
+    expect(figures.y - bottom(stage)).toBeLessThan(20);
+    expect(server.y - bottom(figures)).toBeLessThan(20);
+    expect(bottom(tune)).toBeCloseTo(bottom(figures), 0);
+    for (const slider of ['#tune-bitrate', '#tune-idle', '#tune-memory']) {
+      expect((await box(slider)).width).toBeGreaterThan(90);
+    }
+  });
+
   it('gives every control a name, and one heading to the page', async () => {
     const page = await pages.open('/studio');
     await live(page);
