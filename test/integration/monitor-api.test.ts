@@ -121,6 +121,12 @@ describe('the report', () => {
     expect(many.why).toContain('limits.maxSessions is 16');
     expect((await server.get('/api/v1/plan?sessions=1&preset=huge')).error.code).toBe('preset_not_found');
     expect((await server.get('/api/v1/plan?sessions=-1')).error.code).toBe('bad_request');
+    // Not an answer for one session.
+    const misspelt = await server.get('/api/v1/plan?session=5000');
+    expect(misspelt.error).toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining('session') as string,
+    });
   });
 
   it('is printed by dh-live report, as a table and as JSON; where there is no server it says so', async () => {

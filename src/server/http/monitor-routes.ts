@@ -3,9 +3,11 @@ import { z } from 'zod';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
 
-const HistoryQuery = z.object({ resolution: z.enum(['1s', '1m']).default('1s') });
+// Strict: a misspelt name would be answered as if nothing had been asked.
+const HistoryQuery = z.strictObject({ resolution: z.enum(['1s', '1m']).default('1s'), token: z.string().optional() });
 
-const PlanQuery = z.object({
+const PlanQuery = z.strictObject({
+  token: z.string().optional(),
   sessions: z.coerce.number().int().min(0).max(10_000).default(1),
   preset: z.string().min(1).max(100).optional(),
 });

@@ -27,7 +27,7 @@ const SayBody = z.strictObject({
   language: Name.optional(),
   interrupt: z.boolean().default(false),
 });
-const AudioQuery = z.object({ interrupt: z.stringbool().default(false) });
+const AudioQuery = z.strictObject({ interrupt: z.stringbool().default(false), token: z.string().optional() });
 
 type WithId = FastifyRequest<{ Params: { id: string } }>;
 
