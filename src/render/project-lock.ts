@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
 import { diskError } from './disk-error.js';
@@ -34,9 +34,10 @@ export class ProjectLock implements Closable {
   static async acquire(path: string, what: string): Promise<ProjectLock> {
     const me: Holder = { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId() };
     const content = JSON.stringify(me);
-    const own = `${path}.${randomUUID()}`;
+    const own = `${path}.${process.pid}-${randomUUID()}`;
     try {
       await mkdir(dirname(path), { recursive: true });
+      await removeLeft(path, me);
       await writeFile(own, content);
       for (let attempt = 0; attempt < 3; attempt++) {
         if (await linked(own, path)) return new ProjectLock(path, content);
@@ -60,6 +61,30 @@ export class ProjectLock implements Closable {
   }
 }
 
+/**
+ * Removes what processes left beside a lock that were killed while they asked for it. The number of the process is in the
+ * name: what is in the file may be of the one before, or not written yet.
+ */
+async function removeLeft(path: string, me: Holder): Promise<void> {
+  const prefix = `${basename(path)}.`;
+  for (const name of await readdir(dirname(path))) {
+    if (!name.startsWith(prefix)) continue;
+    const left = join(dirname(path), name);
+    const pid = Number.parseInt(name.slice(prefix.length), 10);
+    const content = await readFile(left, 'utf8').catch(() => '');
+    if (isElsewhere(content, me) || isAlive(JSON.stringify({ ...me, pid, started: '' }), me)) continue;
+    await rm(left, { force: true });
+  }
+}
+
+function isElsewhere(content: string, me: Holder): boolean {
+  try {
+    return (JSON.parse(content) as Partial<Holder>).host !== me.host;
+  } catch {
+    return false;
+  }
+}
+
 async function linked(own: string, path: string): Promise<boolean> {
   try {
     await link(own, path);
@@ -72,7 +97,7 @@ async function linked(own: string, path: string): Promise<boolean> {
 
 /** Removes a lock that nobody holds; puts it back when another process has taken it over in between. */
 async function takeAway(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomUUID()}.old`;
+  const aside = `${path}.${process.pid}-${randomUUID()}`;
   await rename(path, aside).catch(() => undefined);
   const taken = await readFile(aside, 'utf8').catch(() => null);
   if (taken !== null && taken !== stale) await link(aside, path).catch(() => undefined);

@@ -37,6 +37,23 @@ test('the lock of a process that is gone is taken over', async () => {
   await (await ProjectLock.acquire(path, 'it')).close();
 });
 
+test('what a process left that was killed while it asked for a lock goes, what one that lives has made stays', async () => {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  const names = [`lock.${child.pid}-a`, `lock.${process.ppid}-b`, `lock.${child.pid}-c`];
+  const lock = await ProjectLock.acquire(path, 'it');
+  const holder = await readFile(path, 'utf8');
+  await lock.close();
+  await writeFile(join(folder, names[0]!), holder);
+  await writeFile(join(folder, names[1]!), '');
+  await writeFile(
+    join(folder, names[2]!),
+    JSON.stringify({ host: 'elsewhere', pid: child.pid, started: '', boot: '' }),
+  );
+  await (await ProjectLock.acquire(path, 'it')).close();
+  expect(await readdir(folder)).toEqual(names.slice(1).sort());
+});
+
 test.skipIf(process.platform !== 'linux')(
   'a process that has got the number of one that is gone does not hold its lock',
   async () => {
