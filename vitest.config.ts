@@ -1,5 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+/** Integration tests in which nothing keeps time with a picture or a process's memory: two at a time. */
+const UNTIMED = ['config-live', 'media-*', 'metrics', 'render-*', 'renders-*', 'speech-service'].map(
+  (name) => `test/integration/${name}.test.ts`,
+);
+
 export default defineConfig({
   test: {
     testTimeout: 30_000,
@@ -17,10 +22,20 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'untimed',
+          include: UNTIMED,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: UNTIMED,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -30,7 +45,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 90_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],
