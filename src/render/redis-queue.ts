@@ -16,6 +16,11 @@ export const MAX_STALLED = 3;
 /** How often it is tried when it fails for a reason that may pass. */
 export const ATTEMPTS = 3;
 
+/** Most time between two attempts to connect again, in ms. */
+const LONGEST_RETRY = 2000;
+
+const ended = new WeakSet<Redis>();
+
 /** A clip to prepare, and the folder (as every machine sees it). */
 export interface ClipJob {
   task: PrepareTask;
@@ -46,7 +51,13 @@ export async function connectRedis(url: string, timeout = 5000): Promise<Redis> 
   if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
     throw new DhError('config_invalid', 'REDIS_URL is not an address of Redis.', { hint: 'redis://host:6379' });
   }
-  const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true, connectTimeout: timeout });
+  const redis: Redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    lazyConnect: true,
+    connectTimeout: timeout,
+    // Asked by the connections that are made like this one, too: nobody else can end those.
+    retryStrategy: (times) => (ended.has(redis) ? null : Math.min(50 * times, LONGEST_RETRY)),
+  });
   let reason = 'no answer';
   redis.on('error', (error: Error) => (reason = error.message || (error as NodeJS.ErrnoException).code || reason));
   let timer: NodeJS.Timeout | undefined;
@@ -61,8 +72,14 @@ export async function connectRedis(url: string, timeout = 5000): Promise<Redis> 
   const answer = await Promise.race([ping, late]);
   clearTimeout(timer);
   if (answer === 'PONG') return redis;
-  redis.disconnect();
+  endRedis(redis);
   throw unreachable(url, reason);
+}
+
+/** Ends a connection, and those that were made like it when they are lost. Twice is harmless. */
+export function endRedis(redis: Redis): void {
+  ended.add(redis);
+  redis.disconnect();
 }
 
 export function unreachable(url: string, reason: string): DhError {

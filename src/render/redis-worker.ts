@@ -1,12 +1,14 @@
 import { UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { access } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DhError } from '../errors.js';
 import type { Closable } from '../units.js';
 import type { ClipPreparer } from './clip-preparer.js';
 import { PreparedClips } from './prepared-clips.js';
 import {
   connectRedis,
+  endRedis,
   hashFile,
   LOCK_MS,
   MAX_STALLED,
@@ -30,11 +32,15 @@ export interface RedisWorkerOptions {
   lockMs?: number;
 }
 
+/** How long Redis gets to answer at the end, in ms. */
+const CLOSE_LIMIT = 3000;
+
 /** Takes clips from the queue, prepares them into the shared folder, and takes over those of workers that died. */
 export class RedisWorker implements Closable {
   readonly #redis: Redis;
   readonly #worker: Worker<ClipJob, ClipDone>;
   readonly #stop = new AbortController();
+  readonly #inWork = new Set<Promise<ClipDone>>();
 
   private constructor(redis: Redis, options: RedisWorkerOptions) {
     const { preparer, jobs, onClip, lockMs = LOCK_MS } = options;
@@ -43,7 +49,9 @@ export class RedisWorker implements Closable {
       QUEUE,
       async ({ data }) => {
         try {
-          const done = await prepare(data, preparer, this.#stop.signal);
+          const work = prepare(data, preparer, this.#stop.signal);
+          this.#inWork.add(work);
+          const done = await work.finally(() => this.#inWork.delete(work));
           onClip?.(data.task.key, null);
           return done;
         } catch (cause) {
@@ -71,17 +79,28 @@ export class RedisWorker implements Closable {
     return new RedisWorker(await connectRedis(options.url), options);
   }
 
-  /** Finishes the clips in work and takes no more. */
+  /** Finishes the clips in work and takes no more. When Redis is away it is told nothing of them. */
   async close(): Promise<void> {
-    await this.#worker.close();
-    this.#redis.disconnect();
+    await this.#close(this.#worker.close(), this.#worked());
   }
 
   /** Leaves the clips in work to other workers. */
   async abort(): Promise<void> {
     this.#stop.abort(new DhError('shutting_down', 'the worker was stopped'));
-    await this.#worker.close(true);
-    this.#redis.disconnect();
+    await this.#close(this.#worker.close(true), Promise.resolve());
+  }
+
+  async #close(closing: Promise<void>, worked: Promise<void>): Promise<void> {
+    const closed = new AbortController();
+    const late = worked.then(() => sleep(CLOSE_LIMIT, undefined, { signal: closed.signal }));
+    await Promise.race([closing.catch(() => undefined), late.catch(() => undefined)]);
+    closed.abort();
+    endRedis(this.#redis);
+  }
+
+  /** When no clip is in work. */
+  async #worked(): Promise<void> {
+    while (this.#inWork.size > 0) await Promise.allSettled([...this.#inWork]);
   }
 }
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MediaClient } from '../../src/media/media-client.js';
-import { LocalPreparer } from '../../src/render/clip-preparer.js';
+import { LocalPreparer, type ClipPreparer } from '../../src/render/clip-preparer.js';
 import { PreparedClips } from '../../src/render/prepared-clips.js';
 import { RedisPreparer } from '../../src/render/redis-preparer.js';
-import { connectRedis, hashFile } from '../../src/render/redis-queue.js';
+import { connectRedis, endRedis, hashFile } from '../../src/render/redis-queue.js';
 
 const CLI = resolve('dist/cli.js');
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
@@ -22,11 +22,7 @@ describe.skipIf(!hasRedis)('clips prepared by workers over Redis', { timeout: 12
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'dh-redis-'));
-    const port = await freePort();
-    url = `redis://127.0.0.1:${port}`;
-    const flags = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
-    children.push(spawn('redis-server', flags, { stdio: 'ignore' }));
-    await until(() => connectRedis(url, 500).then((redis) => redis.disconnect()));
+    ({ url } = await startRedis());
   });
 
   afterAll(async () => {
@@ -109,8 +105,98 @@ describe.skipIf(!hasRedis)('clips prepared by workers over Redis', { timeout: 12
     await expect(away).rejects.toMatchObject({ code: 'server_unreachable' });
   });
 
-  async function startWorker(): Promise<{ child: ChildProcess; lines: string[] }> {
-    const child = spawn(process.execPath, [CLI, 'render-worker', '--redis', url, '--jobs', '1'], {
+  it('puts clips in again that Redis has forgotten when it came back', async () => {
+    const { url: own, process: redis, port } = await startRedis();
+    const into = join(folder, 'forgotten');
+    await mkdir(into);
+    const preparer = await RedisPreparer.open({ url: own, local: slow(), jobs: 1, awayMs: 6000 });
+    const all = prepareAll(preparer, 30, into);
+    await until(async () => {
+      if ((await readdir(into)).length < 6) throw new Error('not begun');
+    });
+    await end(redis);
+    const again = await startRedis(port);
+    expect(await all).toEqual(Array.from({ length: 30 }, (_, i) => `k${i}`));
+    await preparer.close();
+    await end(again.process);
+  });
+
+  it.each(['SIGKILL', 'SIGSTOP'] as const)('ends clearly when Redis stays away after %s', async (how) => {
+    const { url: own, process: redis } = await startRedis();
+    const into = join(folder, how);
+    await mkdir(into);
+    const preparer = await RedisPreparer.open({ url: own, local: slow(), jobs: 1, awayMs: 1500 });
+    const all = prepareAll(preparer, 30, into);
+    await until(async () => {
+      if ((await readdir(into)).length < 6) throw new Error('not begun');
+    });
+    redis.kill(how);
+    await expect(all).rejects.toMatchObject({ code: 'server_unreachable' });
+    await expect(prepareAll(preparer, 1, into)).rejects.toMatchObject({ code: 'server_unreachable' });
+    await preparer.close();
+    redis.kill('SIGCONT');
+  });
+
+  it('goes on when Redis was only stopped for a while', async () => {
+    const { url: own, process: redis } = await startRedis();
+    const into = join(folder, 'stopped');
+    await mkdir(into);
+    const preparer = await RedisPreparer.open({ url: own, local: slow(), jobs: 1, awayMs: 20_000 });
+    const all = prepareAll(preparer, 30, into);
+    await until(async () => {
+      if ((await readdir(into)).length < 6) throw new Error('not begun');
+    });
+    redis.kill('SIGSTOP');
+    // Long enough that it has been asked and has not answered.
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    redis.kill('SIGCONT');
+    expect(await all).toHaveLength(30);
+    await preparer.close();
+  });
+
+  it('lets a worker end while Redis is away', async () => {
+    const { url: own, process: redis } = await startRedis();
+    const { child } = await startWorker(own);
+    await end(redis);
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    expect(child.exitCode).toBe(0);
+  });
+
+  /** Prepares clips that take a tenth of a second each. */
+  function slow(): ClipPreparer {
+    return {
+      prepare: async ({ key }, into) => {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return new PreparedClips(into).write(key, async (writer) => {
+          await writer.write(new Int16Array(480));
+          return null;
+        });
+      },
+      rssBytes: () => 0,
+      close: () => undefined,
+    };
+  }
+
+  async function prepareAll(preparer: RedisPreparer, count: number, into: string): Promise<string[]> {
+    const { signal } = new AbortController();
+    const source = { kind: 'text', text: 'a', voice: null, language: null } as const;
+    const all = Array.from({ length: count }, (_, i) => preparer.prepare({ key: `k${i}`, source }, into, signal));
+    return (await Promise.all(all)).map(({ key }) => key);
+  }
+
+  async function startRedis(given?: number): Promise<{ url: string; port: number; process: ChildProcess }> {
+    const port = given ?? (await freePort());
+    const at = `redis://127.0.0.1:${port}`;
+    const flags = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
+    const child = spawn('redis-server', flags, { stdio: 'ignore' });
+    children.push(child);
+    await until(() => connectRedis(at, 500).then(endRedis));
+    return { url: at, port, process: child };
+  }
+
+  async function startWorker(at = url): Promise<{ child: ChildProcess; lines: string[] }> {
+    const child = spawn(process.execPath, [CLI, 'render-worker', '--redis', at, '--jobs', '1'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     children.push(child);
