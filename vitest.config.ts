@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Integration tests in which nothing keeps time with a picture or a process's memory: two at a time. */
-const UNTIMED = ['config-live', 'media-*', 'metrics', 'render-*', 'renders-*', 'speech-service'].map(
+const UNTIMED = ['media-*', 'metrics', 'render-*', 'renders-*', 'speech-service'].map(
   (name) => `test/integration/${name}.test.ts`,
 );
 
