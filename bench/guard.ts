@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packagePath } from '../src/entry.js';
-import { HEAP_FLAGS, MALLOC_ENV } from '../src/server/malloc-env.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../src/malloc-env.js';
 import { startServer, until, type TestServer } from '../test/support/server.js';
 import { load1m, sleep, wallMs } from './lib/machine.js';
 import { interrupt, say, sessionFigures } from './lib/main-session.js';

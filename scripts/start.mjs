@@ -6,7 +6,7 @@ import { checkNode, ensureBuilt, ensureInstalled, root } from './prepare.mjs';
 checkNode();
 ensureInstalled();
 ensureBuilt();
-const { HEAP_FLAGS, MALLOC_ENV } = await import('../dist/server/malloc-env.js');
+const { HEAP_FLAGS, MALLOC_ENV } = await import('../dist/malloc-env.js');
 const server = spawn(
   process.execPath,
   [...HEAP_FLAGS, join(root, 'dist', 'cli.js'), 'serve', ...process.argv.slice(2)],

@@ -127,3 +127,12 @@ export type Clock = () => number;
 export interface Closable {
   close(): void | Promise<void>;
 }
+
+/** Memory that a process which comes and goes has borrowed from those that stay; `close` gives it back. */
+export interface MemoryLoan extends Closable {
+  /** Most that it may take. */
+  readonly bytes: number;
+  /** Aborts, with a `DhError` as its reason, when the process must end and the loan be given back at once. */
+  readonly recalled: AbortSignal;
+  close(): void;
+}

@@ -1,4 +1,4 @@
-import { HEAP_FLAGS, MALLOC_ENV } from '../../src/server/malloc-env.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../../src/malloc-env.js';
 import { startServer, type TestServer } from '../../test/support/server.js';
 
 /** The compiled server as `npm start` runs it, at the default preset, with the time code in its pictures. */

@@ -12,7 +12,7 @@ import { packagePath } from '../../src/entry.js';
 import { clockText, parseDuration } from '../../src/durations.js';
 import { startServer, type TestServer } from '../../test/support/server.js';
 import { launchBrowser, openPage } from '../../test/support/viewer-probe.js';
-import { HEAP_FLAGS, MALLOC_ENV } from '../../src/server/malloc-env.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../../src/malloc-env.js';
 import { load1m, sleep } from '../lib/machine.js';
 import { familyOf, memoryOf } from '../lib/process-memory.js';
 import { SeededRandom } from '../lib/random.js';

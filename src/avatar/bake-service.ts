@@ -1,13 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { access, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pidusage from 'pidusage';
-import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import type { Closable } from '../units.js';
-import type { BakeReply, BakeRequest } from './bake-worker.js';
+import type { Closable, MemoryLoan } from '../units.js';
+import { BakeChild } from './bake-child.js';
 import { BUILT_IN_AVATAR } from './catalogue.js';
 
 export interface BakeServiceOptions {
@@ -15,38 +12,43 @@ export interface BakeServiceOptions {
   cacheDir: string;
   /** Folders with avatar packages. */
   avatarsDirs: readonly string[];
-  /** How long the child process waits for more work before it ends, in milliseconds. */
-  idleMs?: number;
-  /** Resident memory at which the child process is killed; its jobs fail. Default: no limit. */
-  memoryLimitBytes?: number;
+  /**
+   * Lends the memory for drawing a size; `before` is what waits for the avatar and uses no memory until then. A process
+   * that takes more is killed. Default: no limit.
+   */
+  borrow?: (size: Size, before: string | undefined) => Promise<MemoryLoan>;
 }
 
-/** How often the memory of the child process is read, in milliseconds. */
-const MEMORY_INTERVAL = 500;
-
 type Progress = (done: number, total: number) => void;
+interface Size {
+  width: number;
+  height: number;
+}
 
-interface Job {
-  request: BakeRequest;
+/** An avatar that is being drawn. */
+export interface Drawing {
+  /** Settled when there is memory for it. Rejects with what `borrow` throws. */
+  begun: Promise<void>;
+  /** Path of a file for `loadBaked`. Rejects as `bake` does. */
+  path: Promise<string>;
+}
+
+interface Shared extends Drawing {
   listeners: Set<Progress>;
-  resolve: (path: string) => void;
-  reject: (error: DhError) => void;
 }
 
 /**
- * Bakes avatars in a child process, which ends when there is nothing left to do. Requests for the same avatar and size
- * that come while one is under way share it.
+ * Bakes avatars, each in a child process of its own that ends with it. Requests for the same avatar and size that come
+ * while one is under way share it.
  */
 export class BakeService implements Closable {
   readonly #options: BakeServiceOptions;
   /** Exists only once something had to be stored there. */
   readonly #spareDir = join(tmpdir(), `dh-live-avatars-${randomUUID()}`);
-  readonly #jobs = new Map<number, Job>();
-  readonly #shared = new Map<string, { path: Promise<string>; listeners: Set<Progress> }>();
+  readonly #children = new Set<BakeChild>();
+  readonly #shared = new Map<string, Shared>();
   /** Built-in avatars do not change while the program runs. */
   readonly #known = new Map<string, string>();
-  #child: ChildProcess | null = null;
-  #idle: NodeJS.Timeout | null = null;
   #nextId = 1;
   #failures = 0;
   #closed = false;
@@ -57,145 +59,90 @@ export class BakeService implements Closable {
 
   /**
    * Path of a file for `loadBaked`. Throws `avatar_not_found`, `avatar_invalid`, `internal` when the child process
-   * dies, `memory_pressure` when it grows over its limit, and `shutting_down` after `close`.
+   * dies, `memory_pressure` when there is no memory for it or it grows over what it has borrowed, and `shutting_down`
+   * after `close`.
    */
-  async bake(avatar: string, size: { width: number; height: number }, onProgress?: Progress): Promise<string> {
-    if (this.#closed) throw new DhError('shutting_down', 'The server is stopping.');
+  bake(avatar: string, size: Size, onProgress?: Progress): Promise<string> {
+    return this.draw(avatar, size, onProgress ? { onProgress } : {}).path;
+  }
+
+  /** As `bake`, in two steps; nothing has to be done about a step that rejects and that nobody waits for. */
+  draw(avatar: string, size: Size, { onProgress, before }: { onProgress?: Progress; before?: string } = {}): Drawing {
     const key = `${avatar}\n${size.width}x${size.height}`;
-    const known = this.#known.get(key);
-    if (known !== undefined && (await exists(known))) return known;
     let shared = this.#shared.get(key);
     if (!shared) {
       const listeners = new Set<Progress>();
-      const path = this.#start(avatar, size, listeners).finally(() => this.#shared.delete(key));
-      shared = { path, listeners };
+      const begun = this.#begin(key, avatar, size, listeners, before);
+      const forget = (): void => void this.#shared.delete(key);
+      begun.then(({ path }) => path.then(forget, forget), forget);
+      const path = begun.then((drawing) => drawing.path);
+      shared = { begun: begun.then(() => undefined), path, listeners };
+      for (const step of [shared.begun, path]) step.catch(() => undefined);
       this.#shared.set(key, shared);
     }
     if (onProgress) shared.listeners.add(onProgress);
-    const path = await shared.path;
-    if (avatar === BUILT_IN_AVATAR) this.#known.set(key, path);
-    return path;
+    return shared;
   }
 
-  /** Ends the child process; what is under way fails with `shutting_down`. Removes the temporary folder. */
+  /** Ends the child processes; what is under way fails with `shutting_down`. Removes the temporary folder. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#fail(new DhError('shutting_down', 'The server is stopping.'));
-    await this.#endChild();
+    for (const child of this.#children) child.kill(shuttingDown());
+    await Promise.allSettled([...this.#children].map(({ path }) => path));
     await rm(this.#spareDir, { recursive: true, force: true });
   }
 
-  #start(avatar: string, size: { width: number; height: number }, listeners: Set<Progress>): Promise<string> {
-    const { cacheDir, avatarsDirs } = this.#options;
-    const request: BakeRequest = {
-      id: this.#nextId++,
-      avatar,
-      width: size.width,
-      height: size.height,
-      cacheDir,
-      spareDir: this.#spareDir,
-      avatarsDirs: [...avatarsDirs],
-    };
-    return new Promise<string>((resolve, reject) => {
-      this.#jobs.set(request.id, { request, listeners, resolve, reject });
-      if (this.#idle) clearTimeout(this.#idle);
-      this.#idle = null;
-      this.#child ??= this.#fork();
-      this.#child.send(request, (error) => {
-        if (error) this.#settle(request.id, (job) => job.reject(DhError.from(error)));
-      });
-    });
+  /** Process ids of the child processes. */
+  get pids(): number[] {
+    return [...this.#children].flatMap(({ pid }) => pid ?? []);
   }
 
-  #fork(): ChildProcess {
-    const child = fork(entryPath(import.meta.url, './bake-worker.js'), {
-      execArgv: [],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    child.on('message', (reply: BakeReply) => this.#receive(reply));
-    const gone = () => {
-      if (this.#child !== child) return;
-      this.#child = null;
-      this.#failures += 1;
-      this.#fail(new DhError('internal', 'The process that draws avatars ended unexpectedly.'));
-    };
-    child.on('error', gone);
-    child.on('exit', gone);
-    const limit = this.#options.memoryLimitBytes;
-    if (limit !== undefined) {
-      const watch = setInterval(() => void this.#checkMemory(child, limit), MEMORY_INTERVAL).unref();
-      child.once('exit', () => clearInterval(watch));
-    }
-    return child;
-  }
-
-  /** Process id of the child; null while there is none. */
-  get pid(): number | null {
-    return this.#child?.pid ?? null;
-  }
-
-  /** How often the child process died or had to be ended. */
+  /** How often a child process died or had to be ended. */
   get failures(): number {
     return this.#failures;
   }
 
-  async #checkMemory(child: ChildProcess, limitBytes: number): Promise<void> {
-    if (child.pid === undefined || this.#child !== child) return;
-    const rssBytes = await pidusage(child.pid).then(
-      ({ memory }) => memory,
-      () => 0, // it has just ended
-    );
-    if (rssBytes <= limitBytes || this.#child !== child) return;
-    const limit = Math.round(limitBytes / 1e6);
-    const error = new DhError('memory_pressure', `Drawing the avatar takes more than its limit of ${limit} MB.`, {
-      hint: 'Raise memory.maxMemoryMb, or draw it ahead of time: dh-live avatar draw.',
-    });
-    this.#child = null;
-    this.#failures += 1;
-    child.kill('SIGKILL');
-    this.#fail(error);
-  }
-
-  #receive(reply: BakeReply): void {
-    switch (reply.kind) {
-      case 'progress':
-        for (const listener of this.#jobs.get(reply.id)?.listeners ?? []) listener(reply.done, reply.total);
-        break;
-      case 'done':
-        this.#settle(reply.id, (job) => job.resolve(reply.path));
-        break;
-      case 'failed':
-        this.#settle(reply.id, (job) => job.reject(DhError.from(reply.error)));
-        break;
+  async #begin(
+    key: string,
+    avatar: string,
+    size: Size,
+    listeners: Set<Progress>,
+    before: string | undefined,
+  ): Promise<{ path: Promise<string> }> {
+    if (this.#closed) throw shuttingDown();
+    const known = this.#known.get(key);
+    if (known !== undefined && (await exists(known))) return { path: Promise.resolve(known) };
+    const loan = (await this.#options.borrow?.(size, before)) ?? null;
+    if (this.#closed) {
+      loan?.close();
+      throw shuttingDown();
     }
+    const { cacheDir, avatarsDirs } = this.#options;
+    const child = new BakeChild({
+      request: {
+        ...{ id: this.#nextId++, avatar, width: size.width, height: size.height },
+        ...{ cacheDir, spareDir: this.#spareDir, avatarsDirs: [...avatarsDirs] },
+      },
+      loan,
+      onProgress: (done, total) => {
+        for (const listener of listeners) listener(done, total);
+      },
+      onFailure: () => (this.#failures += 1),
+    });
+    this.#children.add(child);
+    const path = child.path.finally(() => this.#children.delete(child));
+    path.then(
+      (drawn) => {
+        if (avatar === BUILT_IN_AVATAR) this.#known.set(key, drawn);
+      },
+      () => undefined, // told to whoever waits for it
+    );
+    return { path };
   }
+}
 
-  #settle(id: number, act: (job: Job) => void): void {
-    const job = this.#jobs.get(id);
-    if (!job) return;
-    this.#jobs.delete(id);
-    act(job);
-    if (this.#jobs.size > 0 || this.#closed) return;
-    this.#idle ??= setTimeout(() => {
-      this.#idle = null;
-      if (this.#jobs.size === 0) void this.#endChild();
-    }, this.#options.idleMs ?? 500).unref();
-  }
-
-  #fail(error: DhError): void {
-    for (const id of [...this.#jobs.keys()]) this.#settle(id, (job) => job.reject(error));
-  }
-
-  async #endChild(): Promise<void> {
-    if (this.#idle) clearTimeout(this.#idle);
-    this.#idle = null;
-    const child = this.#child;
-    this.#child = null;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    child.kill('SIGKILL');
-    await ended;
-  }
+function shuttingDown(): DhError {
+  return new DhError('shutting_down', 'The server is stopping.');
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -36,7 +36,7 @@ async function fetchReport(url: string, token: string | undefined): Promise<Repo
 
 /** The report as lines for people. */
 export function reportText(report: Report): string {
-  const { contract, capacity, machine, session, measurement, pressure } = report;
+  const { contract, loans, capacity, machine, session, measurement, pressure } = report;
   const mb = (value: number): string => `${Math.round(value)} MB`;
   const lines = [
     `preset ${report.preset}: ${session.width}×${session.height}, x264 ${session.x264Preset}`,
@@ -51,6 +51,14 @@ export function reportText(report: Report): string {
     `  ${'each further session'.padEnd(44)} ${mb(contract.furtherSessionMb).padStart(9)}`,
     `  ${'least limit'.padEnd(44)} ${mb(contract.needMb).padStart(9)}`,
     `  ${'limit'.padEnd(44)} ${mb(contract.limitMb).padStart(9)}`,
+    '',
+    'BORROWED WHILE IT RUNS',
+    ...contract.borrowers.map(({ process, what, mb: value }) => {
+      const lent = loans.loans.filter((loan) => loan.process === process).reduce((sum, { bytes }) => sum + bytes, 0);
+      const now = lent > 0 ? `, ${mb(lent / 1e6)} now` : '';
+      return `  ${`${process} ${what}`.padEnd(44)} ${mb(value).padStart(9)}${now}`;
+    }),
+    `  ${'free for it before others lend'.padEnd(44)} ${mb(loans.spareBytes / 1e6).padStart(9)}`,
     '',
     'SESSIONS',
     `  by the setting ${capacity.bySetting}, by memory ${capacity.byMemory}, by CPU ${capacity.byCpu ?? 'not measured'} that speak at once` +

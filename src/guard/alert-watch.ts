@@ -40,8 +40,10 @@ export class AlertWatch {
     const { monitor } = this.#settings();
     const { atMs } = reading;
     book.begin(atMs);
-    const rssBytes = reading.processes.reduce((sum, process) => sum + process.rssBytes, 0);
-    this.#memory('server', rssBytes, reading.limitBytes);
+    // What is lent, and used by those who have borrowed it, is neither room nor a burden for the others.
+    const kept = reading.processes.reduce((sum, one) => sum + Math.max(0, one.rssBytes - one.loanBytes), 0);
+    const lent = reading.processes.reduce((sum, { loanBytes }) => sum + loanBytes, 0);
+    this.#memory('server', kept, reading.limitBytes - lent);
     for (const process of reading.processes) this.#process(process, atMs);
     this.#forget(reading);
     const cpuAt = monitor.cpuPercent;

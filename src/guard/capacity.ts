@@ -2,7 +2,9 @@ import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import { FRAME_MS, FRAME_RATE } from '../units.js';
 import { pictureCpuMs, type FrameCosts } from './frame-cost.js';
 import { MEMORY_CONSTANTS, type MemoryConstants } from './memory-constants.js';
-import { expectedMemory, neededMemory, sessionsThatFit, type MemoryDivision } from './memory-contract.js';
+import { expectedMemory } from './memory-account.js';
+import { sessionsThatFit } from './memory-contract.js';
+import { neededMemory, type MemoryDivision } from './memory-division.js';
 
 /** What a plan is made from. */
 export interface CapacityInput {
@@ -11,6 +13,8 @@ export interface CapacityInput {
   limitBytes: number;
   division: MemoryDivision;
   softShare: number;
+  /** Voices of espeak-ng are loaded beside the English ones. */
+  otherVoices: boolean;
   /** The operator's upper bound. */
   maxSessions: number;
   /** Null while nothing is measured: then CPU is not judged. */
@@ -69,7 +73,8 @@ export function planFor(
   constants: MemoryConstants = MEMORY_CONSTANTS,
 ): Plan {
   const sizes = Array.from({ length: sessions }, () => profile);
-  const memoryMb = expectedMemory({ stages: input.stages, sessions: sizes, viewersPerSession: 1 }, constants).totalMb;
+  const { stages, otherVoices } = input;
+  const memoryMb = expectedMemory({ stages, sessions: sizes, viewersPerSession: 1, otherVoices }, constants).totalMb;
   const capacity = capacityOf(profile, input, constants);
   const cpuCoresUsable = usableCores(input);
   const cpuCores = input.costs === null ? null : sessions * sessionCores(profile, input.costs);
@@ -102,12 +107,12 @@ export function capacityOf(
   input: CapacityInput,
   constants: MemoryConstants = MEMORY_CONSTANTS,
 ): Capacity {
-  const { costs, division, stages, softShare, maxSessions } = input;
+  const { costs, division, stages, softShare, otherVoices, maxSessions } = input;
   const usable = usableCores(input);
   const count = (cores: number): number => Math.floor(usable / cores + 1e-9);
   return {
     bySetting: maxSessions,
-    byMemory: sessionsThatFit(division, stages, profile, softShare, constants),
+    byMemory: sessionsThatFit(division, { stages, size: profile, softShare, otherVoices }, constants),
     byCpu: costs && count(sessionCores(profile, costs)),
     byCpuIdle: costs && count(sessionCores(profile, costs, 'low')),
   };
@@ -138,7 +143,7 @@ export function choosePreset(
   const mostMs = PICTURE_SHARE * FRAME_MS;
   for (const { name, profile, limitBytes, softShare, stages } of best) {
     const ms = pictureCpuMs(profile, costs);
-    const needMb = neededMemory(stages, profile, softShare, constants).totalMb;
+    const needMb = neededMemory({ stages, size: profile, softShare }, constants).totalMb;
     const limitMb = limitBytes / 1e6;
     if (ms > mostMs) passed.push(`${name} takes ${ms.toFixed(1)} ms a picture`);
     else if (needMb > limitMb) passed.push(`${name} needs ${Math.ceil(needMb)} MB of ${Math.floor(limitMb)}`);

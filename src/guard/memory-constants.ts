@@ -10,6 +10,8 @@ export interface MemoryConstants {
   controlSessionMb: number;
   /** A stage process without a session. */
   stageMb: number;
+  /** The same when it has just started and its garbage was not collected yet. */
+  stageStartMb: number;
   /** Code and tables of FFmpeg, x264 and libdatachannel that the first watched session of a stage brings in. */
   stageWorkMb: number;
   /** A session, apart from what grows with its picture. */
@@ -25,13 +27,23 @@ export interface MemoryConstants {
   /** The process that draws avatars, at work. */
   bakeMb: number;
   bakeMbPerMegapixel: number;
+  /** The process that measures what a picture costs, at work. */
+  measureMb: number;
+  /** The program that renders, without drawing and decoding. */
+  renderMb: number;
+  /** What an avatar's part takes in it, or in a process of its own. */
+  renderAvatarMb: number;
+  renderPartMb: number;
+  /** Encoder of one part, by format. */
+  renderMbPerMegapixel: number;
+  renderWebmMbPerMegapixel: number;
 }
 
 /**
  * The table from which memory is foretold (Linux x64, glibc, Node 20, started as `npm start` does). Control, stages and
  * sessions: from one session of 1280 × 720 and from ten and twelve of 512 × 512, each with a viewer, after they have
- * spoken (`npm run bench:memory`). Media and bake: the largest RSS of those processes at work. The avatar's two are its
- * file's size. `npm run bench:contract` compares the table with what is measured.
+ * spoken (`npm run bench:memory`). Media, bake, measure and render (with all its processes): the largest RSS at
+ * work. The avatar's two are its file's size. `npm run bench:contract` compares the table with what is measured.
  */
 export const MEMORY_CONSTANTS: MemoryConstants = {
   controlMb: 109,
@@ -39,6 +51,7 @@ export const MEMORY_CONSTANTS: MemoryConstants = {
   otherVoicesMb: 55,
   controlSessionMb: 0.3,
   stageMb: 88,
+  stageStartMb: 102,
   stageWorkMb: 11,
   sessionMb: 3.4,
   sessionMbPerMegapixel: 27,
@@ -46,6 +59,12 @@ export const MEMORY_CONSTANTS: MemoryConstants = {
   avatarMbPerMegapixel: 7,
   viewerMb: 0.3,
   mediaMb: 85,
-  bakeMb: 165,
-  bakeMbPerMegapixel: 24,
+  bakeMb: 118,
+  bakeMbPerMegapixel: 30,
+  measureMb: 145,
+  renderMb: 195,
+  renderAvatarMb: 36,
+  renderPartMb: 130,
+  renderMbPerMegapixel: 16,
+  renderWebmMbPerMegapixel: 80,
 };

@@ -2,7 +2,9 @@ import type { Config, IdleQuality, SessionProfile } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { capacityOf, planFor, sessionCores, usableCores, type CapacityInput, type Plan } from './capacity.js';
 import type { FrameCosts } from './frame-cost.js';
-import { fitsStage, stageItems, type MemoryContract, type PictureSize } from './memory-contract.js';
+import { stageItems, sumMb, type PictureSize } from './memory-account.js';
+import { fitsStage, type MemoryContract } from './memory-contract.js';
+import type { MemoryLoans } from './memory-loans.js';
 import type { ServerReading } from './readings.js';
 import type { SelfMeasurement } from './self-measurement.js';
 
@@ -15,9 +17,17 @@ export interface Decision {
   figures: Record<string, number>;
 }
 
+/** The sessions of a stage, and the memory that it may use now. */
+export interface StageLoad {
+  sessions: readonly PictureSize[];
+  limitBytes: number;
+}
+
 export interface OptimizerOptions {
   config: () => Config;
   contract: () => MemoryContract;
+  /** What is lent now. */
+  loans: () => ReturnType<MemoryLoans['state']>;
   cores: number;
   /** Profile of a preset; throws `preset_not_found`. */
   profileOf: (preset: string) => SessionProfile;
@@ -101,13 +111,12 @@ export class Optimizer {
   }
 
   /** Whether a stage has memory for one more session beside those that it has. */
-  fits(sessions: readonly PictureSize[], further: PictureSize): boolean {
-    const { division } = this.#options.contract();
-    return fitsStage([...sessions, further], division.stageBytes, this.#options.config().memory.softShare);
+  fits({ sessions, limitBytes }: StageLoad, further: PictureSize): boolean {
+    return fitsStage([...sessions, further], limitBytes, this.#options.config().memory.softShare);
   }
 
   /** Throws `session_limit`, with the figures, when a session of this size should not be opened now. */
-  admit(stages: readonly (readonly PictureSize[])[], further: PictureSize): void {
+  admit(stages: readonly StageLoad[], further: PictureSize): void {
     if (STEPS[this.#step]?.refuse) {
       const { stagePercent, machinePercent } = this.#load;
       throw new DhError(
@@ -117,15 +126,17 @@ export class Optimizer {
         { hint: 'Try again later; close a session, or choose a smaller preset. dh-live report says more.' },
       );
     }
-    if (stages.some((sessions) => this.fits(sessions, further))) return;
-    const { division } = this.#options.contract();
-    const usableMb = (division.stageBytes * this.#options.config().memory.softShare) / 1e6;
-    const [least = []] = [...stages].sort((a, b) => a.length - b.length);
-    const wouldMb = stageItems('stage', [...least, further], 1).reduce((sum, { mb }) => sum + mb, 0);
+    if (stages.some((stage) => this.fits(stage, further))) return;
+    const [least] = [...stages].sort((a, b) => a.sessions.length - b.sessions.length);
+    if (!least) return;
+    const usableMb = (least.limitBytes * this.#options.config().memory.softShare) / 1e6;
+    const wouldMb = sumMb(stageItems('stage', [...least.sessions, further], 1));
+    const lentMb = (this.#options.contract().division.stageBytes - least.limitBytes) / 1e6;
+    const lent = lentMb >= 1 ? ` (${Math.round(lentMb)} MB of it are lent for the moment)` : '';
     throw new DhError(
       'session_limit',
       `There is no memory for another session of ${further.width}×${further.height}: its stage would use ` +
-        `${Math.ceil(wouldMb)} MB, and may use ${Math.floor(usableMb)} MB before it trims.`,
+        `${Math.ceil(wouldMb)} MB, and may use ${Math.floor(usableMb)} MB before it trims${lent}.`,
       { hint: 'Close a session, choose a smaller preset, or raise memory.maxMemoryMb.' },
     );
   }
@@ -172,6 +183,7 @@ export class Optimizer {
         costs: Object.fromEntries(Object.entries(this.#measurement.costs).map(([name, { cost }]) => [name, cost])),
       },
       contract: contract(),
+      loans: this.#options.loans(),
       capacity: {
         ...capacity,
         sessions: Math.min(limits.maxSessions, capacity.byMemory),
@@ -184,11 +196,12 @@ export class Optimizer {
 
   #input(): CapacityInput {
     const { config, contract, cores } = this.#options;
-    const { stages, limitMb, division } = contract();
+    const { stages, limitMb, division, otherVoices } = contract();
     const costs: FrameCosts | null = this.#measurement?.costs ?? null;
     const { limits, memory } = config();
     const { softShare } = memory;
-    return { cores, stages, limitBytes: limitMb * 1e6, division, softShare, maxSessions: limits.maxSessions, costs };
+    const { maxSessions } = limits;
+    return { cores, stages, limitBytes: limitMb * 1e6, division, softShare, otherVoices, maxSessions, costs };
   }
 
   #go(step: number, why: string): void {

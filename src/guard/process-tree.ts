@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import pidusage from 'pidusage';
 
 /** Processes of one tree that are looked at. */
 const MOST_PROCESSES = 64;
@@ -15,4 +16,11 @@ export async function processTree(root: number): Promise<number[]> {
     }
   }
   return found.slice(0, MOST_PROCESSES);
+}
+
+/** Resident memory of a process and its descendants together; 0 when it is gone. */
+export async function treeRssBytes(root: number): Promise<number> {
+  const pids = await processTree(root);
+  const usages = await Promise.all(pids.map((pid) => pidusage(pid).catch(() => null)));
+  return usages.reduce((sum, usage) => sum + (usage?.memory ?? 0), 0);
 }

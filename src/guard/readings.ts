@@ -12,6 +12,8 @@ export interface ProcessReading {
   unaccountedBytes: number | null;
   /** The limit of the process itself; null: it has none. */
   limitBytes: number | null;
+  /** What it has borrowed: a process that comes and goes has no limit of its own. */
+  loanBytes: number;
   threads: number | null;
   /** The busiest thread beside the main one, in percent of one core. */
   busiestThreadPercent: number | null;

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ProfileSchema } from '../config/schema.js';
 import { entryPath } from '../entry.js';
+import { DhError } from '../errors.js';
+import { MALLOC_ENV } from '../malloc-env.js';
+import type { MemoryLoan } from '../units.js';
 import type { FrameCost, FrameCosts, MeasuredProfile } from './frame-cost.js';
 import type { MeasurementTask } from './self-measurement-process.js';
 
@@ -34,8 +37,10 @@ export interface SelfMeasurementOptions {
   /** Something else goes first, as a server that starts: then it runs at a lower priority. */
   background: boolean;
   signal?: AbortSignal;
-  /** Environment of the child process, beside that of this one. */
-  env?: NodeJS.ProcessEnv;
+  /** Lends the memory for the child process. Default: as much as it wants. */
+  borrow?: () => Promise<MemoryLoan>;
+  /** Told of the process id of the child when it is there, and null when it is gone. */
+  onProcess?: (pid: number | null) => void;
   machine?: MachineKey;
 }
 
@@ -64,7 +69,8 @@ export function thisMachine(version: string): MachineKey {
 
 /**
  * What a picture of each preset costs on this machine: from the cache when the same program measured it on the same
- * machine, otherwise a child process measures it for about two seconds. Rejects when the child fails or is stopped.
+ * machine, otherwise a child process measures it for about two seconds. Rejects when the child fails or is stopped, and
+ * with what `borrow` throws.
  */
 export async function selfMeasure(options: SelfMeasurementOptions): Promise<SelfMeasurement> {
   const begin = performance.now();
@@ -112,38 +118,50 @@ async function store(path: string, value: object): Promise<void> {
   }
 }
 
-function measureInChild({
-  profiles,
-  background,
-  signal,
-  env,
-}: SelfMeasurementOptions): Promise<Record<string, FrameCost>> {
-  signal?.throwIfAborted();
+async function measureInChild(options: SelfMeasurementOptions): Promise<Record<string, FrameCost>> {
+  const loan = (await options.borrow?.()) ?? null;
+  try {
+    return await runChild(options, loan);
+  } finally {
+    loan?.close();
+  }
+}
+
+function runChild(
+  { profiles, background, signal, onProcess }: SelfMeasurementOptions,
+  loan: MemoryLoan | null,
+): Promise<Record<string, FrameCost>> {
+  const stopped = AbortSignal.any([signal, loan?.recalled].filter((one) => one !== undefined));
+  stopped.throwIfAborted();
   const task: MeasurementTask = { profiles, background };
   return new Promise((resolve, reject) => {
     const child = fork(entryPath(import.meta.url, './self-measurement-process.js'), [JSON.stringify(task)], {
-      execArgv: [],
-      env: { ...env, ...process.env },
+      execArgv: ['--max-semi-space-size=2'],
+      env: { ...MALLOC_ENV, ...process.env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    let reason = 'ended too early';
-    const stop = (why: string) => () => {
+    onProcess?.(child.pid ?? null);
+    let reason = new Error('the self-measurement ended too early');
+    const stop = (why: Error): void => {
       reason = why;
       child.kill('SIGKILL');
     };
-    const timer = setTimeout(stop(`took longer than ${LIMIT_MS} ms`), LIMIT_MS);
-    const onAbort = stop('was stopped');
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const onAbort = (): void => stop(DhError.from(stopped.reason));
+    const timer = setTimeout(() => stop(new Error(`the self-measurement took longer than ${LIMIT_MS} ms`)), LIMIT_MS);
+    stopped.addEventListener('abort', onAbort, { once: true });
     let costs: Record<string, FrameCost> | null = null;
     child.once('message', (message) => (costs = message as Record<string, FrameCost>));
-    const end = (error?: Error): void => {
+    const end = (error: Error): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      stopped.removeEventListener('abort', onAbort);
+      onProcess?.(null);
       if (costs) resolve(costs);
-      else reject(error ?? new Error(`the self-measurement ${reason}`));
+      else reject(error);
     };
-    child.once('error', end);
-    child.once('exit', () => end());
+    child.once('error', (error) => {
+      if (child.pid === undefined) end(error);
+    });
+    child.once('exit', () => end(reason));
   });
 }
 

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { createBirpc, type BirpcReturn } from 'birpc';
 import pidusage from 'pidusage';
 import { DhError } from '../errors.js';
-import type { Closable } from '../units.js';
+import type { Closable, MemoryLoan } from '../units.js';
 import type { MediaFunctions, Reply } from './media-protocol.js';
 
 /** The process went away during a call without a limit being the reason: the same call may succeed with a new one. */
@@ -18,14 +18,17 @@ const MEMORY_CHECK_MS = 100;
 export class MediaChild implements Closable {
   readonly #process: ChildProcess;
   readonly #rpc: BirpcReturn<MediaFunctions, Record<string, never>>;
-  readonly #memoryLimitBytes: number;
+  readonly #loan: MemoryLoan;
   readonly #exited: Promise<void>;
   #reason: Error | null = null;
   #rssBytes = 0;
 
-  /** @param entry Path of the compiled `media-process.js`. */
-  constructor(entry: string, memoryLimitBytes: number) {
-    this.#memoryLimitBytes = memoryLimitBytes;
+  /**
+   * @param entry Path of the compiled `media-process.js`.
+   * @param loan Memory that it may take; given back when the process is gone.
+   */
+  constructor(entry: string, loan: MemoryLoan) {
+    this.#loan = loan;
     this.#process = fork(entry, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -47,6 +50,12 @@ export class MediaChild implements Closable {
         if (child.pid === undefined) resolve();
       });
     });
+    const onRecall = (): void => this.#kill(DhError.from(loan.recalled.reason));
+    void this.#exited.then(() => {
+      loan.recalled.removeEventListener('abort', onRecall);
+      loan.close();
+    });
+    loan.recalled.addEventListener('abort', onRecall, { once: true });
     this.#rpc = createBirpc<MediaFunctions, Record<string, never>>(
       {},
       {
@@ -120,8 +129,8 @@ export class MediaChild implements Closable {
 
   #note(rssBytes: number): void {
     this.#rssBytes = rssBytes;
-    if (rssBytes <= this.#memoryLimitBytes) return;
-    const limit = Math.round(this.#memoryLimitBytes / 1e6);
+    if (rssBytes <= this.#loan.bytes) return;
+    const limit = Math.round(this.#loan.bytes / 1e6);
     this.#kill(new DhError('audio_invalid', `decoding this file needs more memory than the limit of ${limit} MB`));
   }
 

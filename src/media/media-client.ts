@@ -1,6 +1,6 @@
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import { SAMPLE_RATE, type Clock, type Closable } from '../units.js';
+import { SAMPLE_RATE, type Clock, type Closable, type MemoryLoan } from '../units.js';
 import { JobSlots } from './job-slots.js';
 import { ChildLost, MediaChild } from './media-child.js';
 import { PIECE_SAMPLES, type Piece } from './media-protocol.js';
@@ -11,8 +11,11 @@ export interface MediaClientOptions {
   maxJobs?: number;
   /** Jobs that may wait for that; more get `queue_full`. Default 16. */
   maxWaiting?: number;
-  /** Resident memory at which the process is killed. Default 250. */
-  memoryLimitMb?: number;
+  /**
+   * Lends the resident memory for a process, which is killed when it takes more. What it throws is the answer to the
+   * call that needs the process. Default: 250 MB, always.
+   */
+  borrow?: (signal: AbortSignal | undefined) => Promise<MemoryLoan>;
   /** How long the process stays when there is nothing to do. Default 20 s. */
   idleMs?: number;
   clock?: Clock;
@@ -48,6 +51,7 @@ export interface MediaStats {
 
 const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_MAX_DURATION_S = 600;
+const DEFAULT_MEMORY_BYTES = 250e6;
 const CLOSE_TIMEOUT = 5_000;
 /** While a call hangs, all other files wait: they must not wait for the whole of the time that a long file may take. */
 const READ_TIMEOUT = 10_000;
@@ -79,7 +83,7 @@ interface Job {
  */
 export class MediaClient implements Closable {
   readonly #slots: JobSlots;
-  readonly #memoryLimitBytes: number;
+  readonly #borrow: NonNullable<MediaClientOptions['borrow']>;
   readonly #idleMs: number;
   readonly #clock: Clock;
   readonly #entry = entryPath(import.meta.url, './media-process.js');
@@ -93,7 +97,7 @@ export class MediaClient implements Closable {
 
   constructor(options: MediaClientOptions = {}) {
     this.#slots = new JobSlots(options.maxJobs ?? 16, options.maxWaiting ?? 16);
-    this.#memoryLimitBytes = (options.memoryLimitMb ?? 250) * 1e6;
+    this.#borrow = options.borrow ?? (() => Promise.resolve(ownMemory()));
     this.#idleMs = options.idleMs ?? 20_000;
     this.#clock = options.clock ?? (() => performance.now());
   }
@@ -114,11 +118,15 @@ export class MediaClient implements Closable {
     };
   }
 
-  /** Starts the process ahead of need, for example while an upload is still coming in. */
+  /** Starts the process ahead of need, when there is memory for it. */
   warm(): void {
-    if (this.#closed) return;
-    this.#liveChild();
-    if (this.#slots.inside === 0) this.#waitIdle();
+    const start = async (): Promise<void> => {
+      if (this.#closed) return;
+      await this.#liveChild(undefined);
+      if (this.#slots.inside === 0) this.#waitIdle();
+    };
+    // Who needs the process is told why there is none.
+    this.#inTurn(start).catch(() => undefined);
   }
 
   /**
@@ -149,8 +157,8 @@ export class MediaClient implements Closable {
    * decoded further ahead than the piece that is asked for.
    * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did
    * not say so), `audio_unsupported` (no sound track, or one of an unknown kind), `queue_full`, `media_unavailable`,
-   * `task_crashed` (the process went away three times while it worked on the file),
-   * `shutting_down`; the reason of the signal.
+   * `task_crashed` (the process went away three times while it worked on the file), `memory_pressure` (none can be lent
+   * for it), `shutting_down`; the reason of the signal.
    */
   async *decode(path: string, options: DecodeOptions = {}): AsyncGenerator<Int16Array, void, undefined> {
     const { maxDurationS = DEFAULT_MAX_DURATION_S } = options;
@@ -228,7 +236,7 @@ export class MediaClient implements Closable {
       for (;;) {
         job.signal?.throwIfAborted();
         this.#checkOpen();
-        const child = this.#liveChild();
+        const child = await this.#liveChild(job.signal);
         try {
           return await run(child);
         } catch (error) {
@@ -280,10 +288,16 @@ export class MediaClient implements Closable {
     return result;
   }
 
-  #liveChild(): MediaChild {
+  /** Only called in turn: no two processes are started at a time. */
+  async #liveChild(signal: AbortSignal | undefined): Promise<MediaChild> {
     if (this.#child?.alive) return this.#child;
+    const loan = await this.#borrow(signal);
+    if (this.#closed) {
+      loan.close();
+      this.#checkOpen();
+    }
     this.#starts++;
-    this.#child = new MediaChild(this.#entry, this.#memoryLimitBytes);
+    this.#child = new MediaChild(this.#entry, loan);
     return this.#child;
   }
 
@@ -296,6 +310,11 @@ export class MediaClient implements Closable {
   #checkOpen(): void {
     if (this.#closed) throw new DhError('shutting_down', 'the server is shutting down');
   }
+}
+
+/** Memory that is lent by nobody and wanted back by nobody. */
+function ownMemory(): MemoryLoan {
+  return { bytes: DEFAULT_MEMORY_BYTES, recalled: new AbortController().signal, close: () => undefined };
 }
 
 /** The work's result, or the signal's reason as soon as it aborts. */

@@ -23,7 +23,7 @@ export function applyConfig(live: LiveConfig, to: ConfigReceivers): () => void {
     const touches = (...paths: string[]): boolean =>
       changed.some((path) => paths.some((prefix) => path === prefix || path.startsWith(`${prefix}.`)));
     if (touches('logLevel')) to.log.level = config.logLevel;
-    if (touches('memory', 'stages', 'session.width', 'session.height')) to.configureStages(config);
+    if (touches('memory', 'stages', 'voice', 'session.width', 'session.height')) to.configureStages(config);
     if (touches('session', 'preset', 'limits.maxViewersPerSession', 'limits.maxPendingUtterances')) {
       to.configureSessions(config, changed);
     }

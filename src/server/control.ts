@@ -4,24 +4,20 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { BakeService } from '../avatar/bake-service.js';
 import { Catalogue } from '../avatar/catalogue.js';
 import { avatarFolders } from '../config/load.js';
 import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
-import { DhError } from '../errors.js';
 import { contractLine, type MemoryContract } from '../guard/memory-contract.js';
-import { cleanups, onCleanup } from '../guard/cleanups.js';
+import { cleanups } from '../guard/cleanups.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
-import { memoryScope } from '../guard/memory-scope.js';
-import { MediaClient } from '../media/media-client.js';
-import { UploadStore } from '../media/upload-store.js';
 import { SpeechService } from '../speech/speech-service.js';
-import type { WorkFigures } from '../tasks/work-figures.js';
 import { WorkerPools } from '../tasks/worker-pools.js';
-import { SAMPLE_RATE, type Clock, type SpeechPiece } from '../units.js';
+import type { Clock } from '../units.js';
 import { applyConfig } from './apply-config.js';
 import { AudioSockets } from './audio-socket.js';
+import { Helpers } from './helpers.js';
+import { logLife } from './log-life.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
 import { Renders } from './renders/renders.js';
@@ -30,6 +26,7 @@ import { ServerMetrics } from './metrics/server-metrics.js';
 import { IdleQualityCap } from './idle-quality-cap.js';
 import { contractOf } from './server-contract.js';
 import { ServerEvents } from './server-events.js';
+import { ServerLoans } from './server-loans.js';
 import { ServerMemory } from './server-memory.js';
 import { ServerOptimizer, type ChosenPreset } from './server-optimizer.js';
 import { ServerMonitor } from './server-monitor.js';
@@ -37,6 +34,7 @@ import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
 import { Supervisor } from './supervisor.js';
+import { VoiceMemory } from './voice-memory.js';
 
 export interface ControlOptions {
   config: LiveConfig;
@@ -54,13 +52,10 @@ const SHUTDOWN_LIMIT = 3_000;
 export class Control {
   readonly #options: ControlOptions;
   readonly #pools: WorkerPools;
-  readonly #drawing: WorkFigures;
-  readonly #decoding: WorkFigures;
   readonly #speech: SpeechService;
-  readonly #media: MediaClient;
-  readonly #uploads: UploadStore;
-  readonly #bakes: BakeService;
-  #contract: MemoryContract;
+  readonly #voices: VoiceMemory;
+  readonly #loans: ServerLoans;
+  readonly #helpers: Helpers;
   readonly #supervisor: Supervisor;
   readonly #stats: ServerStats;
   readonly #memory: ServerMemory;
@@ -76,6 +71,7 @@ export class Control {
   #sockets: AudioSockets | null = null;
   #statsLine: { close(): void } | null = null;
   #unapply: (() => void) | null = null;
+  #started = false;
   #closing: Promise<void> | null = null;
   #onStopRequest: (reason: string) => void = () => undefined;
 
@@ -84,7 +80,6 @@ export class Control {
     this.#options = options;
     this.#pools = new WorkerPools({ clock });
     const config = this.#config;
-    this.#contract = contract;
     this.#supervisor = supervisor;
     this.#temp = temp;
     this.#speech = new SpeechService({
@@ -92,27 +87,34 @@ export class Control {
       maxCharacters: () => this.#config.limits.maxTextChars,
       ...(config.voice === undefined ? {} : { warmVoices: [config.voice] }),
     });
+    this.#loans = new ServerLoans({
+      config: () => this.#config,
+      contract,
+      stages: supervisor.stages,
+      sizesOn: (stage, exceptId) => this.sessions.sizesOn(stage, exceptId),
+      voiceThreads: () => this.#pools.threads('voices'),
+      onChange: () => this.#applyLimits(),
+      onShort: () => {
+        this.#helpers.endIdle();
+        memoryRegistry.trim('soft');
+      },
+      log,
+    });
+    this.#voices = new VoiceMemory(this.#speech, this.#loans);
     this.#renderRunner = new ChildTaskRunner({
       concurrency: config.renders.concurrency,
       maxWaiting: () => this.#config.renders.maxWaiting,
+      waitForStart: true,
+      borrow: (slot, appetite, signal) => this.#loans.render(slot, appetite, signal),
     });
-    this.#media = new MediaClient({ memoryLimitMb: contract.division.mediaBytes / 1e6 });
-    // A process that waits for the next file is the first that can go.
-    onCleanup(() => this.#media.endIdle(), { atHardLevel: true });
-    this.#uploads = new UploadStore({ dir: temp, maxBytes: () => this.#config.limits.maxUploadMb * 1e6 });
     const catalogue = new Catalogue(avatarFolders(config));
-    this.#bakes = new BakeService({
+    this.#helpers = new Helpers({
+      config: () => this.#config,
       cacheDir: options.cacheDir,
       avatarsDirs: avatarFolders(config),
-      memoryLimitBytes: contract.division.bakeBytes,
-    });
-    this.#drawing = this.#pools.processWork('pictures', () => ({
-      processes: this.#bakes.pid === null ? 0 : 1,
-      waiting: 0,
-    }));
-    this.#decoding = this.#pools.processWork('decode', () => {
-      const { pid, waiting } = this.#media.stats();
-      return { processes: pid === null ? 0 : 1, waiting };
+      loans: this.#loans,
+      pools: this.#pools,
+      ...{ temp, log, clock },
     });
     this.sessions = new SessionRegistry({
       config: () => this.#config,
@@ -124,16 +126,14 @@ export class Control {
       accepts: (stage, profile) => this.#memory.accepts(stage) && this.#optimizer.fits(stage, profile),
       checkAvatar: async (name) => void (await catalogue.resolve(name)),
       checkVoice: (voice) => void this.#speech.plan({ text: 'a', voice }),
-      bake: (avatar, { width, height }) => this.#bake(avatar, width, height),
+      // Nobody waits for the answer to the opening of the first session: it is opened as soon as that can be.
+      draw: (avatar, { width, height }, before) =>
+        this.#helpers.draw(avatar, { width, height }, { before: before ?? null, patient: !this.#started }),
     });
     this.#stats = new ServerStats({
       sessions: this.sessions,
       supervisor,
-      otherPids: () =>
-        [
-          { name: 'media', pid: this.#media.pid },
-          { name: 'bake', pid: this.#bakes.pid },
-        ].flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid }])),
+      otherPids: () => [...this.#helpers.pids(), ...this.#optimizer.pids()],
       trees: () =>
         this.#renderRunner.processes().map(({ slot, ...figures }) => ({ name: `render-${slot}`, ...figures })),
       memory: () => this.#memory.summary(),
@@ -144,7 +144,7 @@ export class Control {
     const idleQuality = new IdleQualityCap(supervisor.stages);
     this.#optimizer = new ServerOptimizer({
       config: () => this.#config,
-      contract: () => this.#contract,
+      loans: this.#loans,
       cores: availableParallelism(),
       cacheDir: options.cacheDir,
       chosen: options.chosen ?? null,
@@ -156,11 +156,11 @@ export class Control {
     });
     this.#memory = new ServerMemory({
       idleQuality,
-      config: config.memory,
-      limitBytes: contract.limitMb * 1e6,
-      controlBytes: contract.division.controlBytes,
+      config: () => this.#config.memory,
+      loans: this.#loans,
       stages: supervisor.stages,
       processes: () => this.#stats.processes(),
+      alive: (pid) => this.#stats.alive(pid),
       ...{ events: this.#events, log, clock },
     });
     this.#monitor = new ServerMonitor({
@@ -169,9 +169,9 @@ export class Control {
       sessions: this.sessions,
       stages: supervisor.stages,
       limitBytes: () => this.contract.limitMb * 1e6,
-      limits: () => ({ media: this.contract.division.mediaBytes, bake: this.contract.division.bakeBytes }),
+      lentBytes: (process) => this.#loans.lentBytes(process),
       controlGuard: () => this.#memory.own(),
-      helperFailures: () => ({ media: this.#media.stats().failures, bake: this.#bakes.failures }),
+      helperFailures: () => this.#helpers.failures(),
       folders: [options.cacheDir, temp],
       events: this.#events,
       log,
@@ -186,16 +186,7 @@ export class Control {
       pools: () => this.#pools.stats(),
       events: this.#events,
     });
-    for (const stage of supervisor.stages) {
-      stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
-      stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));
-    }
-    this.sessions.on('opened', (session) => {
-      session.on('event', (name, data) => {
-        const { text: _text, ...fields } = data; // no transcript in a log
-        log[name === 'warning' ? 'warn' : 'debug']({ session: session.id, ...fields }, name);
-      });
-    });
+    logLife(log, supervisor.stages, this.sessions);
     this.#catalogue = catalogue;
   }
   readonly #catalogue: Catalogue;
@@ -207,7 +198,7 @@ export class Control {
 
   /** How much memory the server uses under the settings in force, and how the limit is divided. */
   get contract(): MemoryContract {
-    return this.#contract;
+    return this.#loans.contract;
   }
 
   /** Throws `config_invalid` when the memory limit is under what the server needs. */
@@ -216,10 +207,11 @@ export class Control {
     const contract = contractOf(config.current);
     log.info(contractLine(contract), 'memory contract');
     const supervisor = await Supervisor.create(config.current, contract, clock);
-    // A change that leaves less memory than is needed is refused, as it is at the start.
-    config.addCheck((wanted) => void contractOf(wanted, supervisor.stages.length));
     const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
-    return new Control(options, contract, supervisor, temp);
+    const control = new Control(options, contract, supervisor, temp);
+    // A change that leaves less memory than is needed is refused, as it is at the start.
+    config.addCheck((wanted) => control.#loans.check(wanted));
+    return control;
   }
 
   /** Listens and opens the session `main`. Returns the URL. Rejects when the port is taken. */
@@ -245,7 +237,9 @@ export class Control {
     this.#memory.markBase();
     this.#supervisor.start();
     await this.sessions.create({ id: 'main' });
-    this.#speech.ready().catch((error: unknown) => {
+    this.#started = true;
+    this.#renderRunner.start();
+    this.#voices.ready().catch((error: unknown) => {
       if (this.#closing === null) log.error({ err: error }, 'voices cannot be loaded');
     });
     this.#restartStatsLine();
@@ -255,11 +249,8 @@ export class Control {
       log,
       events: this.#events,
       configureStages: (config) => {
-        this.#contract = contractOf(config, this.#supervisor.stages.length);
-        this.#supervisor.configure(config, this.#contract);
-        const { limitMb, division } = this.#contract;
-        this.#memory.configure(config.memory, limitMb * 1e6, division.controlBytes);
-        log.info(contractLine(this.#contract), 'memory contract');
+        this.#loans.configure(config);
+        this.#memory.configure();
       },
       configureSessions: (config, changed) =>
         void this.sessions.configure(config, changed, (id, error) =>
@@ -287,6 +278,7 @@ export class Control {
     this.#unapply?.();
     this.#statsLine?.close();
     this.#optimizer.close();
+    this.#loans.close();
     this.#sockets?.close();
     await within(SHUTDOWN_LIMIT / 3, this.sessions.close());
     const [outstanding] =
@@ -297,9 +289,7 @@ export class Control {
           this.#speech.close(),
           this.#pools.close(SHUTDOWN_LIMIT / 10),
           this.#renders?.close(),
-          this.#uploads.close(),
-          this.#media.close(),
-          this.#bakes.close(),
+          this.#helpers.close(),
           this.#monitor.close(),
           this.#app?.close(),
           cleanups.runAll(),
@@ -314,21 +304,10 @@ export class Control {
     log.info({ sessions: sessions.length, viewers, ...outstanding, ms: Math.round(clock() - begin) }, 'stopped');
   }
 
-  async #bake(avatar: string, width: number, height: number): Promise<string> {
-    const { log, clock } = this.#options;
-    const begin = clock();
-    let told = begin;
-    const path = await memoryScope('prepare avatar', () =>
-      this.#drawing.track(() =>
-        this.#bakes.bake(avatar, { width, height }, (done, total) => {
-          if (clock() - told < 1000) return;
-          told = clock();
-          log.info({ avatar, done, total }, 'drawing the avatar (only once)');
-        }),
-      ),
-    );
-    log.debug({ avatar, width, height, ms: Math.round(clock() - begin) }, 'avatar ready');
-    return path;
+  /** Passes on how the limit is divided now, and what of it is lent. */
+  #applyLimits(): void {
+    this.#supervisor.configure(this.#config, this.contract, ({ index }) => this.#loans.limitBytes(`stage-${index}`));
+    this.#memory.applyLimits();
   }
 
   #restartStatsLine(): void {
@@ -354,35 +333,11 @@ export class Control {
       metrics: this.#metrics,
       voices: () => this.#speech.voices(),
       avatars: () => this.#catalogue.list(),
-      speak: (request) => {
-        const plan = this.#speech.plan(request);
-        return (signal) => this.#speech.speak(plan, signal);
-      },
-      receive: async (body) => {
-        const upload = await memoryScope('receive upload', () => this.#uploads.receive(body));
-        return (signal) => this.#decode(upload, signal);
-      },
+      speak: (request) => this.#voices.speak(request),
+      receive: (body) => this.#helpers.receive(body),
       requestShutdown: (reason) => setImmediate(() => this.#onStopRequest(reason)),
       shuttingDown: () => this.#closing !== null,
     };
-  }
-
-  async *#decode(
-    upload: { path: string; remove(): Promise<void> },
-    signal: AbortSignal,
-  ): AsyncGenerator<SpeechPiece, void, undefined> {
-    const { maxUploadDurationS: maxDurationS } = this.#config.limits;
-    let samples = 0;
-    try {
-      const source = this.#media.decode(upload.path, { maxDurationS, signal });
-      for await (const pcm of this.#decoding.trackEach(source, signal)) {
-        samples += pcm.length;
-        yield { pcm, sampleRateHz: SAMPLE_RATE, cues: null };
-      }
-      if (samples === 0) throw new DhError('audio_invalid', 'The file holds no sound.');
-    } finally {
-      await upload.remove();
-    }
   }
 }
 

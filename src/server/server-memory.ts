@@ -6,19 +6,20 @@ import { memoryRegistry, type TrimLevel, type TrimReport } from '../guard/memory
 import { MemoryWatchdog, type WatchdogSettings } from '../guard/memory-watchdog.js';
 import type { Clock } from '../units.js';
 import type { IdleQualityCap } from './idle-quality-cap.js';
+import type { ServerLoans } from './server-loans.js';
 import type { ServerEvents } from './server-events.js';
 import type { ProcessFigures } from './server-stats.js';
 import type { StageProcess } from './stage-process.js';
 
 export interface ServerMemoryParts {
-  config: MemoryConfig;
-  /** Of all processes together, and the part of control. */
-  limitBytes: number;
-  controlBytes: number;
+  config: () => MemoryConfig;
+  loans: ServerLoans;
   stages: readonly StageProcess[];
   idleQuality: IdleQualityCap;
   /** Memory of each process, at most a second old. */
   processes: () => Promise<ProcessFigures[]>;
+  /** Whether a process is there now: figures may be of one that has ended since. */
+  alive: (pid: number) => boolean;
   events: ServerEvents;
   log: Logger;
   clock: Clock;
@@ -29,6 +30,8 @@ export interface ProcessMemory extends Partial<Omit<GuardState, 'rssBytes' | 'en
   name: string;
   pid: number | null;
   rssBytes: number;
+  /** What it has lent of its part to others, for as long as they need it; `limitBytes` is lower by that. */
+  lentBytes?: number;
   entries: GuardState['entries'];
   scopes: GuardState['scopes'];
 }
@@ -39,7 +42,8 @@ const SAMPLE_INTERVAL = 1_000;
 /**
  * The memory of the whole server. Two watchdogs run in control: one over its own process, which trims its caches and
  * refuses work, and one over the sum of all processes, which has every process trim, makes idle pictures cheaper and
- * refuses work. Each stage has its own besides. Control is never replaced: when nothing is left to give back it says so
+ * refuses work. What is lent is not the sum's matter: neither as a part of the limit, nor as memory that is in use, as
+ * long as the borrowers keep to it. Each stage has a watchdog of its own besides. Control is never replaced: when nothing is left to give back it says so
  * in the log and takes no new work.
  */
 export class ServerMemory {
@@ -48,16 +52,18 @@ export class ServerMemory {
   readonly #sum: MemoryWatchdog;
   readonly #sampler: NodeJS.Timeout;
   #timer: NodeJS.Timeout;
+  #peakBytes = 0;
   /** By process id: what the last sample of all processes says. */
   #sampled = new Map<number, ProcessFigures>();
 
   constructor(parts: ServerMemoryParts) {
-    const { config, clock, stages } = parts;
+    const { clock, stages } = parts;
+    const config = parts.config();
     this.#parts = parts;
     this.#own = new MemoryWatchdog({
       process: 'control',
       registry: memoryRegistry,
-      settings: this.#settings(config, parts.controlBytes),
+      settings: this.#ownSettings(),
       actions: { refuse: () => undefined },
       clock,
       rss: () => process.memoryUsage.rss(),
@@ -71,13 +77,13 @@ export class ServerMemory {
         accountedBytes: () => this.#states().reduce((sum, { accountedBytes }) => sum + accountedBytes, 0),
         trim: (level) => this.#trimNow(level),
       },
-      settings: this.#settings(config, parts.limitBytes),
+      settings: this.#sumSettings(),
       actions: {
         lowerIdleQuality: (on) => parts.idleQuality.set('memory', on ? 'low' : 'full'),
         refuse: () => undefined,
       },
       clock,
-      rss: () => this.#sumBytes(),
+      rss: () => this.#keptBytes(),
       onEvent: (event) => this.#tell(event),
     });
     for (const stage of stages) {
@@ -97,12 +103,17 @@ export class ServerMemory {
     this.#own.markBase();
   }
 
-  /** New limits and intervals, from the next check on. Those of the stages are set by whoever divides the memory. */
-  configure(config: MemoryConfig, limitBytes: number, controlBytes: number): void {
-    this.#own.configure(this.#settings(config, controlBytes));
-    this.#sum.configure(this.#settings(config, limitBytes));
+  /** New settings and limits, from the next check on. Those of the stages are set by the supervisor. */
+  configure(): void {
+    this.applyLimits();
     clearInterval(this.#timer);
-    this.#timer = this.#watch(config.checkIntervalMs);
+    this.#timer = this.#watch(this.#parts.config().checkIntervalMs);
+  }
+
+  /** What is lent has changed. */
+  applyLimits(): void {
+    this.#own.configure(this.#ownSettings());
+    this.#sum.configure(this.#sumSettings());
   }
 
   /** Whether a stage takes new work. */
@@ -121,13 +132,18 @@ export class ServerMemory {
 
   /** What `GET /memory` answers. */
   state() {
-    const { level, step, rssBytes, limitBytes, accountedBytes, peakBytes } = this.#sum.state();
+    const { loans } = this.#parts;
+    const { level, step, accountedBytes } = this.#sum.state();
+    const rssBytes = this.#sumBytes();
     const processes = this.#processes();
     const sum = (key: 'baseBytes' | 'unaccountedBytes'): number =>
       processes.reduce((total, process) => total + (process[key] ?? 0), 0);
     return {
       atMs: Date.now(),
-      ...{ rssBytes, limitBytes, peakBytes, level, step, accountedBytes },
+      ...{ rssBytes, limitBytes: loans.contract.limitMb * 1e6, peakBytes: Math.max(this.#peakBytes, rssBytes) },
+      ...{ level, step, accountedBytes },
+      lentBytes: loans.lentBytes(),
+      ...loans.state(),
       baseBytes: sum('baseBytes'),
       unaccountedBytes: sum('unaccountedBytes'),
       processes,
@@ -166,15 +182,26 @@ export class ServerMemory {
 
   #watch(intervalMs: number): NodeJS.Timeout {
     const timer = setInterval(() => {
+      this.#peakBytes = Math.max(this.#peakBytes, this.#sumBytes());
       this.#own.check();
       this.#sum.check();
+      this.#parts.loans.look();
     }, intervalMs);
     timer.unref();
     return timer;
   }
 
-  #settings(config: MemoryConfig, limitBytes: number): WatchdogSettings {
-    const { gcIntervalS, softShare, softRelease, hardShare, hardRelease, cooldownMs } = config;
+  #ownSettings(): WatchdogSettings {
+    return this.#settings(this.#parts.loans.limitBytes('control'));
+  }
+
+  #sumSettings(): WatchdogSettings {
+    const { loans } = this.#parts;
+    return this.#settings(loans.contract.limitMb * 1e6 - loans.lentBytes());
+  }
+
+  #settings(limitBytes: number): WatchdogSettings {
+    const { gcIntervalS, softShare, softRelease, hardShare, hardRelease, cooldownMs } = this.#parts.config();
     return { limitBytes, gcIntervalS, softShare, softRelease, hardShare, hardRelease, cooldownMs };
   }
 
@@ -196,30 +223,50 @@ export class ServerMemory {
 
   /** Those with a watchdog know their memory to a quarter of a second, the others were measured up to a second ago. */
   #processes(): ProcessMemory[] {
+    const { loans, stages } = this.#parts;
     const watched: ProcessMemory[] = [{ name: 'control', pid: process.pid, ...this.#own.state() }];
-    for (const { index, pid, heartbeat } of this.#parts.stages) {
+    for (const { index, pid, heartbeat } of stages) {
       if (pid !== null && heartbeat) watched.push({ name: `stage-${index}`, pid, ...heartbeat.guard });
     }
-    const known = new Set(watched.map(({ pid }) => pid));
-    const others = [...this.#sampled.values()].filter(({ pid }) => !known.has(pid));
-    return [...watched, ...others.map(({ name, pid, rssBytes }) => ({ name, pid, rssBytes, entries: [], scopes: [] }))];
+    for (const one of watched) one.lentBytes = loans.lends(one.name);
+    const others = this.#others().map(({ name, pid, rssBytes }) => {
+      const limitBytes = loans.lentBytes(name);
+      return { name, pid, rssBytes, ...(limitBytes > 0 ? { limitBytes } : {}), entries: [], scopes: [] };
+    });
+    return [...watched, ...others];
   }
 
-  #sumBytes(): number {
-    let sum = process.memoryUsage.rss();
+  /** The processes that have no watchdog here. */
+  #others(): ProcessFigures[] {
     const known = new Set([process.pid]);
-    for (const { pid, heartbeat } of this.#parts.stages) {
-      if (pid === null || !heartbeat) continue;
-      known.add(pid);
-      sum += heartbeat.guard.rssBytes;
-    }
-    for (const { pid, rssBytes } of this.#sampled.values()) if (!known.has(pid)) sum += rssBytes;
+    for (const { pid, heartbeat } of this.#parts.stages) if (pid !== null && heartbeat) known.add(pid);
+    return [...this.#sampled.values()].filter(({ pid }) => !known.has(pid) && this.#parts.alive(pid));
+  }
+
+  #watchedBytes(): number {
+    let sum = process.memoryUsage.rss();
+    for (const { pid, heartbeat } of this.#parts.stages) if (pid !== null && heartbeat) sum += heartbeat.guard.rssBytes;
     return sum;
   }
 
+  #sumBytes(): number {
+    return this.#others().reduce((sum, { rssBytes }) => sum + rssBytes, this.#watchedBytes());
+  }
+
+  /** What is in use without what borrowers use of their loans. */
+  #keptBytes(): number {
+    const { loans } = this.#parts;
+    return this.#others().reduce(
+      (sum, { name, rssBytes }) => sum + Math.max(0, rssBytes - loans.lentBytes(name)),
+      this.#watchedBytes(),
+    );
+  }
+
   #tell(event: GuardEvent): void {
-    const { log, events } = this.#parts;
+    const { log, events, loans } = this.#parts;
     const { what, step, detail, ...fields } = event;
+    const { process: name, level: at } = fields;
+    if (what === 'step' && at !== 'normal') loans.recall(at, name === 'server' ? undefined : name);
     const grave = what === 'warning' || step === 'end-heaviest' || step === 'restart';
     const level = grave ? 'error' : what === 'step' && step !== 'trim' ? 'warn' : 'info';
     log[level]({ ...fields, what, step, detail }, 'memory');

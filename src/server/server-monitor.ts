@@ -20,8 +20,8 @@ export interface ServerMonitorParts {
   sessions: SessionRegistry;
   stages: readonly StageProcess[];
   limitBytes: () => number;
-  /** Limits of the processes that have no watchdog, by name. */
-  limits: () => Readonly<Record<string, number>>;
+  /** What a process has borrowed. */
+  lentBytes: (process: string) => number;
   controlGuard: () => GuardState | null;
   helperFailures: () => { media: number; bake: number };
   folders: readonly string[];

@@ -3,14 +3,14 @@ import { loadPreset, presetNames } from '../config/load.js';
 import type { Config, SessionProfile } from '../config/schema.js';
 import { packageVersion } from '../entry.js';
 import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
-import type { MemoryContract } from '../guard/memory-contract.js';
-import { Optimizer } from '../guard/optimizer.js';
+import { DhError } from '../errors.js';
+import { Optimizer, type StageLoad } from '../guard/optimizer.js';
 import type { ResourceMonitor } from '../guard/resource-monitor.js';
-import { selfMeasure, type SelfMeasurement } from '../guard/self-measurement.js';
+import { selfMeasure, type SelfMeasurement, type SelfMeasurementOptions } from '../guard/self-measurement.js';
 import type { WorkerPools } from '../tasks/worker-pools.js';
 import type { Closable } from '../units.js';
 import type { IdleQualityCap } from './idle-quality-cap.js';
-import { MALLOC_ENV } from './malloc-env.js';
+import type { ServerLoans } from './server-loans.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { StageProcess } from './stage-process.js';
 
@@ -24,7 +24,7 @@ export interface ChosenPreset {
 
 export interface ServerOptimizerParts {
   config: () => Config;
-  contract: () => MemoryContract;
+  loans: ServerLoans;
   cores: number;
   cacheDir: string;
   chosen: ChosenPreset | null;
@@ -41,14 +41,16 @@ export function presetProfiles(): Record<string, SessionProfile> {
 }
 
 /** What a picture costs on this machine, for every shipped preset. With a `signal`, beside a server that runs. */
-export function measurePresets(cacheDir: string, signal?: AbortSignal): Promise<SelfMeasurement> {
+export function measurePresets(
+  cacheDir: string,
+  options: Pick<SelfMeasurementOptions, 'signal' | 'borrow' | 'onProcess'> = {},
+): Promise<SelfMeasurement> {
   return selfMeasure({
     cacheDir,
     version: packageVersion(),
     profiles: presetProfiles(),
-    env: MALLOC_ENV,
-    background: signal !== undefined,
-    ...(signal ? { signal } : {}),
+    background: options.signal !== undefined,
+    ...options,
   });
 }
 
@@ -60,13 +62,15 @@ export class ServerOptimizer implements Closable {
   readonly optimizer: Optimizer;
   readonly #parts: ServerOptimizerParts;
   readonly #closed = new AbortController();
+  #measuring: number | null = null;
 
   constructor(parts: ServerOptimizerParts) {
-    const { config, contract, cores, idleQuality, log } = parts;
+    const { config, loans, cores, idleQuality, log } = parts;
     this.#parts = parts;
     this.optimizer = new Optimizer({
       config,
-      contract,
+      contract: () => loans.contract,
+      loans: () => loans.state(),
       cores,
       profileOf: (preset) => loadPreset(preset).session,
       capIdleQuality: (quality) => idleQuality.set('cpu', quality),
@@ -74,7 +78,7 @@ export class ServerOptimizer implements Closable {
       wallClock: Date.now,
     });
     if (parts.chosen) this.optimizer.note(`preset ${parts.chosen.preset}`, parts.chosen.why);
-    const { stages, limitMb, division } = contract();
+    const { stages, limitMb, division } = loans.contract;
     const figures = {
       stages,
       cores,
@@ -94,43 +98,60 @@ export class ServerOptimizer implements Closable {
       this.optimizer.measured(known);
       return;
     }
-    measurePresets(this.#parts.cacheDir, this.#closed.signal).then(
+    measurePresets(this.#parts.cacheDir, {
+      signal: this.#closed.signal,
+      borrow: () => this.#parts.loans.measure(),
+      onProcess: (pid) => (this.#measuring = pid),
+    }).then(
       (measurement) => this.optimizer.measured(measurement),
-      (error: unknown) => {
-        if (!this.#closed.signal.aborted) this.#parts.log.warn({ err: error }, 'the cost of a picture is not known');
-      },
+      (error: unknown) => this.#notMeasured(error),
     );
+  }
+
+  /** The process that measures, while it does. */
+  pids(): { name: string; pids: number[] }[] {
+    return [{ name: 'measure', pids: this.#measuring === null ? [] : [this.#measuring] }];
   }
 
   /** Throws `session_limit` when no stage should take a session of this profile. */
   admit(profile: SessionProfile): void {
     this.optimizer.admit(
-      this.#parts.stages.map((stage) => this.#sizesOn(stage)),
+      this.#parts.stages.map((stage) => this.#loadOf(stage)),
       profile,
     );
   }
 
   /** Whether a stage has memory for one more session. */
   fits(stage: StageProcess, profile: SessionProfile): boolean {
-    return this.optimizer.fits(this.#sizesOn(stage), profile);
+    return this.optimizer.fits(this.#loadOf(stage), profile);
   }
 
   close(): void {
     this.#closed.abort();
   }
 
-  #sizesOn(stage: StageProcess): SessionProfile[] {
-    const sessions = this.#parts.sessions().list();
-    return sessions.filter((session) => session.stage === stage).map(({ options }) => options.profile);
+  #loadOf(stage: StageProcess): StageLoad {
+    const { sessions, loans } = this.#parts;
+    return { sessions: sessions().sizesOn(stage), limitBytes: loans.limitBytes(`stage-${stage.index}`) };
+  }
+
+  #notMeasured(error: unknown): void {
+    if (this.#closed.signal.aborted) return;
+    const { code, message, hint } = DhError.from(error);
+    if (code === 'memory_pressure') {
+      this.optimizer.note('cost of a picture', `not measured, so plans do not judge CPU: ${message} ${hint ?? ''}`);
+    } else this.#parts.log.warn({ err: error }, 'the cost of a picture is not known');
   }
 
   /** The threads follow the cores; those of voices also the memory that control has. */
   #sizePools(): void {
-    const { config, cores, pools, contract } = this.#parts;
+    const { config, cores, pools, loans } = this.#parts;
     const threads = Math.max(1, Math.floor(cores / CORES_PER_THREAD));
-    const { controlMb, voicesMb } = MEMORY_CONSTANTS;
-    const usableMb = (contract().division.controlBytes / 1e6) * config().memory.softShare;
-    const further = Math.floor(Math.max(0, usableMb - controlMb - voicesMb) / voicesMb);
+    const { controlMb, voicesMb, otherVoicesMb } = MEMORY_CONSTANTS;
+    const usableMb = (loans.contract.division.controlBytes / 1e6) * config().memory.softShare;
+    // A thread that speaks all languages holds both kinds of voices.
+    const each = voicesMb + otherVoicesMb;
+    const further = Math.floor(Math.max(0, usableMb - controlMb - each) / each);
     const voices = Math.min(threads, 1 + further);
     pools.resize('voices', voices);
     pools.resize('other', threads);

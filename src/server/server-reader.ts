@@ -19,8 +19,8 @@ export interface ServerReaderParts {
   /** Memory of control as its watchdog sees it; null while there is none. */
   controlGuard: () => GuardState | null;
   helperFailures: () => { media: number; bake: number };
-  /** Limits of processes that have no watchdog, by name. */
-  limits: () => Readonly<Record<string, number>>;
+  /** What a process that comes and goes has borrowed. */
+  lentBytes: (process: string) => number;
   /** Folders whose disks must not fill up. */
   folders: readonly string[];
   clock: Clock;
@@ -94,7 +94,8 @@ export class ServerReader implements Closable {
       eventLoopDelayMsP99: own ? this.#delay.read().p99 : (beat?.eventLoopDelayMs.p99 ?? null),
       accountedBytes: guard?.accountedBytes ?? (own ? memoryRegistry.accountedBytes() : null),
       unaccountedBytes: guard?.unaccountedBytes ?? null,
-      limitBytes: guard?.limitBytes ?? this.#parts.limits()[name] ?? null,
+      limitBytes: guard?.limitBytes ?? null,
+      loanBytes: this.#parts.lentBytes(name),
       threads,
       busiestThreadPercent: busiestPercent,
       handles: handles ?? (own ? process.getActiveResourcesInfo().length : null),

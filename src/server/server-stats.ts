@@ -16,8 +16,8 @@ export interface ProcessFigures {
 export interface ServerStatsParts {
   sessions: SessionRegistry;
   supervisor: Supervisor;
-  /** Further children of the server that may come and go. */
-  otherPids: () => { name: string; pid: number }[];
+  /** Further children of the server that may come and go; those of one name count as one. */
+  otherPids: () => { name: string; pids: number[] }[];
   /**
    * Children that have children of their own, which count as theirs; `toldBytes`: what they themselves say of the
    * memory of all of them.
@@ -111,14 +111,20 @@ export class ServerStats {
     return this.#sample;
   }
 
+  /** Whether a process that comes and goes is there now: the figures may be of one that has ended since. */
+  alive(pid: number): boolean {
+    const { otherPids, trees } = this.#parts;
+    return otherPids().some(({ pids }) => pids.includes(pid)) || trees().some((tree) => tree.pid === pid);
+  }
+
   async #measure(): Promise<ProcessFigures[]> {
-    const named = [{ name: 'control', pid: process.pid }, ...this.#parts.otherPids()];
+    const named = [{ name: 'control', pids: [process.pid] }, ...this.#parts.otherPids()];
     for (const { index, pid } of this.#parts.supervisor.stages) {
-      if (pid !== null) named.push({ name: `stage-${index}`, pid });
+      if (pid !== null) named.push({ name: `stage-${index}`, pids: [pid] });
     }
     const trees = this.#parts.trees();
     const figures = await Promise.all([
-      ...named.map(({ name, pid }) => figuresOf(name, [pid])),
+      ...named.map(({ name, pids }) => figuresOf(name, pids)),
       ...trees.map(({ name, pid, toldBytes }) => processTree(pid).then((pids) => figuresOf(name, pids, toldBytes))),
     ]);
     return figures.filter((figure) => figure !== null);

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { ProfileSchema, type Config, type SessionProfile } from '../config/schema.js';
 import { loadPreset } from '../config/load.js';
+import type { Drawing } from '../avatar/bake-service.js';
 import { DhError } from '../errors.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
 import { Session } from './session.js';
@@ -39,8 +40,8 @@ export interface SessionRegistryParts {
   checkAvatar(name: string): Promise<void>;
   /** Throws `voice_not_found`. */
   checkVoice(name: string): void;
-  /** Draws an avatar for a size; resolves with the path of the result. */
-  bake(avatar: string, profile: SessionProfile): Promise<string>;
+  /** Draws an avatar for a size, for a session that is opened after that (`before`) or goes on meanwhile. */
+  draw(avatar: string, profile: SessionProfile, before?: string): Drawing;
 }
 
 interface RegistryEventMap {
@@ -71,7 +72,10 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     memoryRegistry.register(this.#utterances);
   }
 
-  /** Throws `memory_pressure`, `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `voice_not_found`. */
+  /**
+   * Settled when there is memory to draw the avatar. Throws `memory_pressure`, `session_exists`, `session_limit`,
+   * `preset_not_found`, `avatar_not_found`, `voice_not_found`.
+   */
   async create(request: SessionRequest): Promise<Session> {
     const { supervisor } = this.#parts;
     const config = this.#parts.config();
@@ -88,8 +92,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     if (voice !== undefined) this.#parts.checkVoice(voice);
     await this.#parts.checkAvatar(avatar);
     this.#checkFree(id); // somebody else may have been faster
-    const bakedPath = this.#parts.bake(avatar, profile);
-    bakedPath.catch(() => undefined); // the session tells of it
+    const { begun, path: bakedPath } = this.#parts.draw(avatar, profile, id);
     const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
     const stage = supervisor.assign((stage) => this.#parts.accepts(stage, profile));
     const session = new Session(
@@ -106,7 +109,20 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
       this.emit('closed', session);
     });
     this.emit('opened', session);
+    try {
+      await begun;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
     return session;
+  }
+
+  /** The pictures of a stage's sessions, without that of one session. */
+  sizesOn(stage: StageProcess, exceptId?: string): SessionProfile[] {
+    return this.list().flatMap(({ id, stage: its, options }) =>
+      its === stage && id !== exceptId ? [options.profile] : [],
+    );
   }
 
   /**
@@ -126,7 +142,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
         ...{ avatar, preset, profile },
         followsServer: now.followsServer && change.preset === undefined,
         ...(change.maxViewers === undefined ? {} : { maxViewers: change.maxViewers }),
-        ...(redrawn ? { bakedPath: this.#parts.bake(avatar, profile) } : {}),
+        ...(redrawn ? { bakedPath: this.#parts.draw(avatar, profile).path } : {}),
       };
     });
     return { session, idr };
@@ -149,7 +165,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
         const redrawn = sizeDiffers(profile, now.profile);
         return {
           ...{ ...limits, profile, preset: config.preset },
-          ...(redrawn ? { bakedPath: this.#parts.bake(now.avatar, profile) } : {}),
+          ...(redrawn ? { bakedPath: this.#parts.draw(now.avatar, profile).path } : {}),
         };
       });
     await Promise.all(

@@ -9,7 +9,7 @@ import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
-import { HEAP_FLAGS, MALLOC_ENV } from './malloc-env.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../malloc-env.js';
 import { readThreadTimes, ThreadWatch, type ThreadTimes } from './thread-watch.js';
 
 export interface StageProcessOptions {
@@ -53,6 +53,8 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #child: ChildProcess | null = null;
   #rpc: BirpcReturn<StageApi, StageEvents> | null = null;
   #ready = false;
+  /** What the process knows of its memory. */
+  #toldMemory: StageOptions['memory'] | null = null;
   #closed = false;
   #lastBeatAt = 0;
   #checkedAt = 0;
@@ -103,6 +105,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     this.#startedAt = this.#lastBeatAt = this.#checkedAt = this.#options.clock();
     this.#killReason = null;
     this.#overMemory = false;
+    this.#toldMemory = this.#options.stage.memory;
     const child = fork(entryPath(import.meta.url, '../stage/main.js'), [JSON.stringify(this.#options.stage)], {
       serialization: 'advanced',
       env: { ...MALLOC_ENV, ...process.env },
@@ -119,11 +122,17 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
 
   /** Sets what may change while it runs; the next process starts with it. */
   configure(memory: StageOptions['memory'], heartbeatTimeoutMs: number): void {
-    const changed = !isDeepStrictEqual(memory, this.#options.stage.memory);
     this.#options.stage.memory = memory;
     this.#options.heartbeatTimeoutMs = heartbeatTimeoutMs;
-    // One that is gone gets it when it starts.
-    if (changed && this.#ready) this.#rpc?.updateMemory(memory).catch(() => undefined);
+    // One that is gone gets it when it starts, one that starts when it is ready.
+    if (this.#ready) this.#tellMemory();
+  }
+
+  #tellMemory(): void {
+    const { memory } = this.#options.stage;
+    if (isDeepStrictEqual(memory, this.#toldMemory)) return;
+    this.#toldMemory = memory;
+    this.#rpc?.updateMemory(memory).catch(() => undefined);
   }
 
   /** Ends the process: asks first, kills after `timeoutMs`. Twice is harmless. */
@@ -153,6 +162,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
         if (!current()) return;
         this.#ready = true;
         this.#lastBeatAt = this.#options.clock();
+        this.#tellMemory();
         this.emit('up');
       },
       heartbeat: (beat) => {

@@ -48,10 +48,15 @@ export class Supervisor {
     for (const stage of this.stages) stage.start();
   }
 
-  /** Passes on what a stage takes from the configuration while it runs, also to those that start later. */
-  configure(config: Config, contract: MemoryContract): void {
+  /**
+   * Passes on what a stage takes from the configuration while it runs, also to those that start later; `limitBytes` says
+   * what a stage may use of its part.
+   */
+  configure(config: Config, contract: MemoryContract, limitBytes: (stage: StageProcess) => number): void {
     const memory = stageMemory(config, contract);
-    for (const stage of this.stages) stage.configure(memory, config.stages.heartbeatTimeoutMs);
+    for (const stage of this.stages) {
+      stage.configure({ ...memory, limitBytes: limitBytes(stage) }, config.stages.heartbeatTimeoutMs);
+    }
   }
 
   /** The stage with the fewest sessions, of those that accept work if any does. Give it back with `unassign`. */

@@ -29,3 +29,8 @@ export const NATIVE_NAMES: ReadonlyMap<string, { engine: EmbeddedEngine; name: s
   ...FLITE_VOICES.map(({ id }) => [id, { engine: 'flite', name: id }] as const),
   ...ESPEAK_VOICES.map(([id, name]) => [`espeak-${id}`, { engine: 'espeak-ng', name }] as const),
 ]);
+
+/** Whether a voice is one of espeak-ng, which take memory beside the English ones of Flite. */
+export function isEspeakVoice(id: string | undefined): boolean {
+  return id !== undefined && NATIVE_NAMES.get(id)?.engine === 'espeak-ng';
+}

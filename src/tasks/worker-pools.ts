@@ -60,6 +60,11 @@ export class WorkerPools implements Closable {
     this.#pools[kind].resize(threads);
   }
 
+  /** Most threads of a kind. */
+  threads(kind: WorkKind): number {
+    return this.#pools[kind].stats().limitThreads;
+  }
+
   /** Where work that a process does is counted; `look` says what that process has to do now. */
   processWork(kind: WorkKind, look: () => ProcessWork): WorkFigures {
     this.#processes.set(kind, look);

@@ -100,6 +100,7 @@ function memory(limitMb: number) {
     baseBytes: 150e6,
     accountedBytes: 59.9e6,
     unaccountedBytes: 73.1e6,
+    loans: [{ process: 'bake', what: 'Drawing an avatar', bytes: 146e6, from: { spare: 146e6 }, recalled: false }],
     processes: [
       { name: 'control', pid: 4100, rssBytes: 96e6, entries: control },
       { name: 'stage-0', pid: 4107, rssBytes: 187e6, entries: stage },

@@ -173,6 +173,11 @@ describe('watching the server in the studio', () => {
     expect(await rows.nth(1).innerText()).toMatch(/image cache\s+control\s+12 MB\s+200 MB\s+5\s+90 %/);
   });
 
+  it('says what is lent, and to whom', async () => {
+    const page = await pages.open('/studio');
+    await page.getByText('146 MB lent to bake').waitFor();
+  });
+
   it('tunes the session and the server while they run', async () => {
     const page = await pages.open('/studio');
     const rate = page.getByLabel('Bit rate');

@@ -5,8 +5,8 @@ import { afterEach, expect, it } from 'vitest';
 import { packagePath } from '../../src/entry.js';
 import { loadPreset } from '../../src/config/load.js';
 import type { Decision } from '../../src/guard/optimizer.js';
-import { neededMemory } from '../../src/guard/memory-contract.js';
-import { HEAP_FLAGS, MALLOC_ENV } from '../../src/server/malloc-env.js';
+import { neededMemory } from '../../src/guard/memory-division.js';
+import { HEAP_FLAGS, MALLOC_ENV } from '../../src/malloc-env.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | null = null;
@@ -22,7 +22,7 @@ it('--preset auto keeps to the memory limit that the operator has set, and measu
   await cp(packagePath('.cache/avatars'), cacheDir, { recursive: true, filter: (from) => !from.endsWith('.json') });
   const need = (name: string): number => {
     const { session } = loadPreset(name);
-    return Math.ceil(neededMemory(1, session, 0.8).totalMb);
+    return Math.ceil(neededMemory({ stages: 1, size: session, softShare: 0.8 }).totalMb);
   };
   const limitMb = need('default') - 1;
   expect(limitMb).toBeGreaterThan(need('low'));

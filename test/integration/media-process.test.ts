@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { packagePath } from '../../src/entry.js';
 import { DhError } from '../../src/errors.js';
 import { MediaClient, type MediaClientOptions } from '../../src/media/media-client.js';
+import type { MemoryLoan } from '../../src/units.js';
 import { tone, wav } from './media-fixtures.js';
 
 let dir = '';
@@ -152,7 +153,9 @@ describe('the media process', () => {
   });
 
   it('is killed when it grows above its memory limit', async () => {
-    const client = open({ memoryLimitMb: 30 });
+    let closed = 0;
+    const loan = { bytes: 30e6, recalled: new AbortController().signal, close: () => void closed++ };
+    const client = open({ borrow: () => Promise.resolve(loan) });
     const error = await client.probe(path).then(
       () => expect.unreachable('it did not fail'),
       (reason: unknown) => reason as DhError,
@@ -160,6 +163,43 @@ describe('the media process', () => {
     expect(error.code).toBe('audio_invalid');
     expect(error.message).toContain('30 MB');
     expect(client.pid).toBeNull();
+    await vi.waitFor(() => expect(closed).toBe(1));
+  });
+
+  it('borrows its memory while the process lives, ends when it is wanted back, and goes on with a new loan', async () => {
+    const whole = await all(open().decode(path));
+    const loans: { open: boolean; recall: AbortController }[] = [];
+    const borrow = (): Promise<MemoryLoan> => {
+      const loan = { open: true, recall: new AbortController() };
+      loans.push(loan);
+      return Promise.resolve({ bytes: 250e6, recalled: loan.recall.signal, close: () => void (loan.open = false) });
+    };
+    const client = open({ borrow });
+    await client.probe(path);
+    await client.probe(path);
+    expect(loans.map((loan) => loan.open)).toEqual([true]);
+    const pieces = client.decode(path);
+    const begin = (await pieces.next()).value!;
+    const pid = client.pid!;
+    loans[0]!.recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    await vi.waitFor(() => expect(loans.map((loan) => loan.open)).toEqual([false]));
+    expect(gone(pid)).toBe(true);
+    expect([...begin, ...(await all(pieces))]).toEqual(whole);
+    expect(loans.map((loan) => loan.open)).toEqual([false, true]);
+  });
+
+  it('refuses what there is no memory for, and works when there is', async () => {
+    let short = true;
+    const client = open({
+      borrow: () =>
+        short
+          ? Promise.reject(new DhError('memory_pressure', 'Nothing is free.'))
+          : Promise.resolve({ bytes: 250e6, recalled: new AbortController().signal, close: () => undefined }),
+    });
+    expect(await codeOf(client.probe(path))).toBe('memory_pressure');
+    expect(client.pid).toBeNull();
+    short = false;
+    expect(await client.probe(path)).toMatchObject({ rateHz: 22_050 });
   });
 
   it('lets a bounded number wait', async () => {
@@ -207,7 +247,6 @@ describe('the media process', () => {
     expect(gone(pid)).toBe(true);
     expect(await codeOf(pieces.next())).toBe('shutting_down');
     expect(await codeOf(client.probe(path))).toBe('shutting_down');
-    client.warm();
     expect(client.pid).toBeNull();
   });
 

@@ -15,12 +15,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The stage as it tells of itself: before its first heartbeat only its size is known. */
+/** The stage as it tells of itself, before its first heartbeat only its size is known; when it lends nothing. */
 const tellingStage = (): Promise<Json> =>
   until(async () => {
-    const stage = stageOf(await server.get('/api/v1/memory'));
-    return stage?.limitBytes === undefined ? null : stage;
-  });
+    const memory = await server.get('/api/v1/memory');
+    const stage = stageOf(memory);
+    return memory.loans.length > 0 || stage?.limitBytes === undefined ? null : stage;
+  }, 60_000);
 const startFile = (): string => join(folder, 'start.json');
 const reportFile = (): string => join(folder, 'report.json');
 /** A server into whose stage memory can be planted: it begins with the start file. */

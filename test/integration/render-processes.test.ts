@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ChildTaskRunner } from '../../src/server/renders/task-runner.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DhError } from '../../src/errors.js';
+import { ChildTaskRunner, type Task } from '../../src/server/renders/task-runner.js';
 import { ServerStats, type ProcessFigures, type ServerStatsParts } from '../../src/server/server-stats.js';
+import type { MemoryLoan } from '../../src/units.js';
 import { until } from '../support/server.js';
 
 /** Holds memory in a child of its own, and tells that it is there. */
@@ -36,8 +38,11 @@ it(
     const submit = (id: string, bytes: number): void =>
       runner.submit({
         id,
-        args: [script, String(bytes)],
+        args: () => [script, String(bytes)],
+        appetite: { leastMb: 1, comfortableMb: 1 },
         onStart: () => undefined,
+        onPaused: () => undefined,
+        onRefused: () => undefined,
         onEvent: () => told++,
         onEnd: () => undefined,
       });
@@ -67,3 +72,84 @@ it(
     stats.close();
   },
 );
+
+describe('with memory that is borrowed', { timeout: 60_000 }, () => {
+  interface Lent {
+    slot: number;
+    open: boolean;
+    recall: AbortController;
+  }
+  let lent: Lent[];
+  let bytes: number;
+  let refusal: DhError | null;
+  let told: string[];
+  let script: string;
+
+  beforeEach(async () => {
+    lent = [];
+    bytes = 1e9;
+    refusal = null;
+    told = [];
+    script = join(folder, 'parent.cjs');
+    await writeFile(script, PARENT);
+    runner = new ChildTaskRunner({
+      concurrency: 1,
+      maxWaiting: () => 4,
+      waitForStart: true,
+      borrow: (slot): Promise<MemoryLoan> => {
+        if (refusal) return Promise.reject(refusal);
+        const loan = { slot, open: true, recall: new AbortController() };
+        lent.push(loan);
+        return Promise.resolve({ bytes, recalled: loan.recall.signal, close: () => void (loan.open = false) });
+      },
+    });
+  });
+
+  const task = (id: string): Task => ({
+    id,
+    args: (most) => [script, String(most)],
+    appetite: { leastMb: 1, comfortableMb: 1 },
+    onStart: () => told.push('start'),
+    onPaused: () => told.push('paused'),
+    onEvent: ({ rssBytes }) => told.push(`event ${String(rssBytes)}`),
+    onEnd: () => told.push('end'),
+    onRefused: ({ code, message }) => told.push(`${code}: ${message}`),
+  });
+  const openLoans = (): number => lent.filter(({ open }) => open).length;
+
+  it('begins when it is let, is told how much it has, and gives it back', async () => {
+    runner.submit(task('a'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([lent.length, runner.status('a')]).toEqual([0, 'waiting']);
+    runner.start();
+    await until(() => told.includes('event 1000000000'), 30_000);
+    expect([openLoans(), lent[0]?.slot]).toEqual([1, 0]);
+    await runner.cancel('a');
+    expect(openLoans()).toBe(0);
+    expect(told).toEqual(['start', 'event 1000000000']);
+  });
+
+  it('is ended when its memory is wanted back, and begins anew when it gets some', async () => {
+    runner.start();
+    runner.submit(task('a'));
+    await until(() => told.length === 2, 30_000);
+    lent[0]!.recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    await until(() => told.length === 5, 30_000);
+    expect(told).toEqual(['start', 'event 1000000000', 'paused', 'start', 'event 1000000000']);
+    expect([lent.length, openLoans()]).toEqual([2, 1]);
+    expect(runner.status('a')).toBe('running');
+  });
+
+  it('fails when it takes more than it has borrowed, its children included, or gets nothing', async () => {
+    bytes = 100e6;
+    runner.start();
+    runner.submit({ ...task('a'), args: () => [script, '1'] });
+    await until(() => told.length === 3, 30_000);
+    expect(told[2]).toMatch(/^memory_pressure: The render took \d+ MB of memory, and may take 100 MB\.$/);
+    refusal = new DhError('memory_pressure', 'Nothing is free.');
+    runner.submit(task('b'));
+    await until(() => told.length === 4, 30_000);
+    expect(told[3]).toBe('memory_pressure: Nothing is free.');
+    expect([openLoans(), runner.status('a'), runner.status('b')]).toEqual([0, null, null]);
+  });
+});

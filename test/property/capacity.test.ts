@@ -4,8 +4,9 @@ import { loadPreset, presetNames } from '../../src/config/load.js';
 import { ConfigSchema, type IdleQuality } from '../../src/config/schema.js';
 import { capacityOf, choosePreset, planFor, type CapacityInput } from '../../src/guard/capacity.js';
 import { pictureCpuMs, type FrameCosts } from '../../src/guard/frame-cost.js';
-import { divideMemory, memoryContract, neededMemory } from '../../src/guard/memory-contract.js';
-import { Optimizer, type Decision } from '../../src/guard/optimizer.js';
+import { memoryContract } from '../../src/guard/memory-contract.js';
+import { divideMemory, neededMemory } from '../../src/guard/memory-division.js';
+import { Optimizer, type Decision, type StageLoad } from '../../src/guard/optimizer.js';
 import { processReading, serverReading } from '../support/server-reading.js';
 
 const profiles = Object.fromEntries(presetNames().map((name) => [name, loadPreset(name).session]));
@@ -27,9 +28,9 @@ const input = fc
   })
   .map(({ cores, stages, times, ms, maxSessions }): CapacityInput => {
     const size = profiles['high']!;
-    const limitBytes = Math.ceil(neededMemory(stages, size, 0.8).totalMb * times * 1e6) + 1;
+    const limitBytes = Math.ceil(neededMemory({ stages, size, softShare: 0.8 }).totalMb * times * 1e6) + 1;
     const division = divideMemory(limitBytes, { stages, size, softShare: 0.8, imageCacheMb: 200 });
-    return { cores, stages, limitBytes, division, softShare: 0.8, maxSessions, costs: costsOf(ms) };
+    return { cores, stages, limitBytes, division, softShare: 0.8, otherVoices: false, maxSessions, costs: costsOf(ms) };
   });
 
 describe('planFor', () => {
@@ -109,7 +110,7 @@ describe('choosePreset', () => {
     expect(why).toContain('high needs');
   });
   it('counts the memory of all stages that there will be', () => {
-    const need = (stages: number) => neededMemory(stages, profiles['high']!, 0.8).totalMb * 1e6;
+    const need = (stages: number) => neededMemory({ stages, size: profiles['high']!, softShare: 0.8 }).totalMb * 1e6;
     const some = (stages: number) => choices.map((choice) => ({ ...choice, limitBytes: need(4), stages }));
     expect(choosePreset(some(4), costsOf(2)).preset).toBe('high');
     expect(choosePreset(some(5), costsOf(2)).preset).not.toBe('high');
@@ -119,13 +120,14 @@ describe('choosePreset', () => {
 describe('Optimizer', () => {
   const config = ConfigSchema.parse({});
   const make = (limitMb = 3000) => {
-    const contract = memoryContract(config, limitMb * 1e6, 1);
+    const contract = memoryContract(config, limitMb * 1e6, { mostStages: 1 });
     const caps: IdleQuality[] = [];
     const decisions: Decision[] = [];
     let atMs = 1_700_000_000_000;
     const optimizer = new Optimizer({
       config: () => config,
       contract: () => contract,
+      loans: () => ({ spareBytes: contract.division.spareBytes, loans: [], waiting: [] }),
       cores: 2,
       profileOf: (name) => loadPreset(name).session,
       capIdleQuality: (quality) => caps.push(quality),
@@ -137,26 +139,31 @@ describe('Optimizer', () => {
         optimizer.look(serverReading({ atMs, processes: [processReading({ cpuPercent: stagePercent })] }));
       }
     };
-    return { optimizer, caps, decisions, run };
+    const { stageBytes } = contract.division;
+    const load = (count: number, limitBytes = stageBytes): StageLoad => ({
+      sessions: Array.from({ length: count }, () => config.session),
+      limitBytes,
+    });
+    return { optimizer, caps, decisions, run, load, stageBytes };
   };
   const size = config.session;
 
   it('lowers idle pictures twice before it refuses sessions, and takes it all back', () => {
-    const { optimizer, caps, run } = make();
+    const { optimizer, caps, run, load } = make();
     run(9, 99);
     expect(caps).toEqual([]);
     run(12, 99);
     expect(caps).toEqual(['half', 'low']);
-    optimizer.admit([[]], size);
+    optimizer.admit([load(0)], size);
     run(10, 99);
-    expect(() => optimizer.admit([[]], size)).toThrow(
+    expect(() => optimizer.admit([load(0)], size)).toThrow(
       expect.objectContaining({ code: 'session_limit', message: expect.stringContaining('99 %') as string }),
     );
     // between release and limit nothing changes
     run(300, 80);
-    expect(() => optimizer.admit([[]], size)).toThrow();
+    expect(() => optimizer.admit([load(0)], size)).toThrow();
     run(31, 30);
-    optimizer.admit([[]], size);
+    optimizer.admit([load(0)], size);
     run(90, 30);
     expect(caps).toEqual(['half', 'low', 'low', 'low', 'half', 'full']);
     expect(optimizer.report().decisions.map(({ why }) => why)).toContain('CPU pressure for 10 s');
@@ -173,15 +180,18 @@ describe('Optimizer', () => {
   });
 
   it('refuses a session that memory does not bear, with the figures', () => {
-    const { optimizer } = make(Math.ceil(neededMemory(1, size, 0.8).totalMb) + 10);
+    const { optimizer, load, stageBytes } = make(
+      Math.ceil(neededMemory({ stages: 1, size, softShare: 0.8 }).totalMb) + 10,
+    );
     const { byMemory } = optimizer.capacity();
     expect(byMemory).toBeGreaterThan(0);
-    optimizer.admit([Array.from({ length: byMemory - 1 }, () => size)], size);
-    expect(() => optimizer.admit([Array.from({ length: byMemory }, () => size)], size)).toThrow(
-      expect.objectContaining({
-        code: 'session_limit',
-        message: expect.stringMatching(/would use \d+ MB, and may use \d+ MB/) as string,
-      }),
-    );
+    optimizer.admit([load(byMemory - 1)], size);
+    const refused = (stage: StageLoad, message: RegExp) =>
+      expect(() => optimizer.admit([stage], size)).toThrow(
+        expect.objectContaining({ code: 'session_limit', message: expect.stringMatching(message) as string }),
+      );
+    refused(load(byMemory), /would use \d+ MB, and may use \d+ MB before it trims\.$/);
+    // What it lends it cannot use.
+    refused(load(byMemory - 1, stageBytes - 50e6), /\(50 MB of it are lent for the moment\)/);
   });
 });

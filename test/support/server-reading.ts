@@ -13,6 +13,7 @@ export function processReading(overrides: Partial<ProcessReading> = {}): Process
     accountedBytes: 40e6,
     unaccountedBytes: 5e6,
     limitBytes: 1000e6,
+    loanBytes: 0,
     threads: 12,
     busiestThreadPercent: 3,
     handles: 30,

@@ -1,9 +1,10 @@
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BakeService } from '../../src/avatar/bake-service.js';
 import { loadBaked } from '../../src/avatar/baked.js';
+import { DhError } from '../../src/errors.js';
 
 const SIZE = { width: 128, height: 128 };
 let cacheDir: string;
@@ -36,13 +37,63 @@ describe('BakeService', () => {
   });
 
   it('ends a process that takes more memory than it may, and goes on', async () => {
-    const small = new BakeService({ cacheDir, avatarsDirs: ['avatars'], memoryLimitBytes: 1e6 });
+    const loan = { bytes: 1e6, recalled: new AbortController().signal, close: vi.fn() };
+    const small = new BakeService({ cacheDir, avatarsDirs: ['avatars'], borrow: () => Promise.resolve(loan) });
     await expect(small.bake('presenter', { width: 1280, height: 720 })).rejects.toMatchObject({
       code: 'memory_pressure',
       message: expect.stringContaining('1 MB') as string,
     });
-    expect(small.pid).toBeNull();
+    expect(small.pids).toEqual([]);
+    expect(loan.close).toHaveBeenCalledOnce();
     await small.close();
+  });
+
+  it('draws when it has memory, for whom it says, and gives it back before it is done', async () => {
+    const recall = new AbortController();
+    const asked: unknown[] = [];
+    let open = 0;
+    let room = false;
+    const borrowing = new BakeService({
+      cacheDir,
+      avatarsDirs: ['avatars'],
+      borrow: (size, before) => {
+        asked.push([size, before]);
+        if (!room) return Promise.reject(new DhError('memory_pressure', 'Nothing is free.'));
+        open += 1;
+        return Promise.resolve({ bytes: 400e6, recalled: recall.signal, close: () => void (open -= 1) });
+      },
+    });
+    const refused = borrowing.draw('robot', SIZE, { before: 'main' });
+    await expect(refused.begun).rejects.toMatchObject({ code: 'memory_pressure' });
+    await expect(refused.path).rejects.toMatchObject({ code: 'memory_pressure' });
+    room = true;
+    const drawing = borrowing.draw('robot', SIZE, { before: 'main' });
+    await drawing.begun;
+    expect(open).toBe(1);
+    await drawing.path;
+    expect([open, borrowing.pids]).toEqual([0, []]);
+    expect(asked).toEqual([
+      [SIZE, 'main'],
+      [SIZE, 'main'],
+    ]);
+    const large = borrowing.draw('presenter', { width: 1280, height: 720 });
+    await large.begun;
+    recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    await expect(large.path).rejects.toMatchObject({ code: 'memory_pressure', message: 'Somebody needs it.' });
+    expect([open, borrowing.pids, borrowing.failures]).toEqual([0, [], 0]);
+    await borrowing.close();
+  });
+
+  it('gives its memory back when the process is killed from outside', async () => {
+    const loan = { bytes: 400e6, recalled: new AbortController().signal, close: vi.fn() };
+    const borrowing = new BakeService({ cacheDir, avatarsDirs: ['avatars'], borrow: () => Promise.resolve(loan) });
+    const { begun, path } = borrowing.draw('presenter', { width: 1280, height: 720 });
+    await begun;
+    process.kill(borrowing.pids[0]!, 'SIGKILL');
+    await expect(path).rejects.toMatchObject({ code: 'internal' });
+    expect(loan.close).toHaveBeenCalledOnce();
+    expect([borrowing.pids, borrowing.failures]).toEqual([[], 1]);
+    await borrowing.close();
   });
 
   it('passes errors on with their codes and goes on', async () => {

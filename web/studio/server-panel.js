@@ -56,7 +56,9 @@ export class ServerPanel {
     byId('no-alerts').hidden = alerts.length > 0 || this.#alerts === null;
   }
 
-  #showMemory({ level, step, rssBytes, limitBytes, baseBytes, accountedBytes, unaccountedBytes, processes = [] }) {
+  #showMemory(answer) {
+    const { level, step, rssBytes, limitBytes, baseBytes, accountedBytes, unaccountedBytes } = answer;
+    const { processes = [], loans = [] } = answer;
     byId('registry').hidden = false;
     const share = limitBytes > 0 ? ` (${numberText((100 * rssBytes) / limitBytes, 0)} %)` : '';
     const parts = [
@@ -65,6 +67,7 @@ export class ServerPanel {
       `registered ${bytesText(accountedBytes)}`,
       `in no register ${bytesText(unaccountedBytes)}`,
     ];
+    for (const { process, bytes } of loans) parts.push(`${bytesText(bytes)} lent to ${process}`);
     if (level && level !== 'normal') parts.push(`level ${level}${step ? `: ${STEPS[step] ?? step}` : ''}`);
     const meter = byId('memory-share');
     meter.hidden = !(limitBytes > 0);

@@ -35,8 +35,8 @@ export interface ServerContext {
   metrics: ServerMetrics;
   voices(): unknown[];
   avatars(): Promise<{ name: string; title: string }[]>;
-  /** Checks at once (throws `text_empty`, `voice_not_found` …) and returns what produces the sound. */
-  speak(request: SpeakRequest): (signal: AbortSignal) => AsyncIterable<SpeechPiece>;
+  /** Checks a text (throws `text_empty`, `voice_not_found`, `memory_pressure` …) and returns what produces the sound. */
+  speak(request: SpeakRequest): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>>;
   /** Takes in a file and returns what produces its sound; throws `body_too_large`. */
   receive(body: Readable): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>>;
   /** Asks the server to stop, as Ctrl+C does. */

@@ -61,7 +61,7 @@ export function sessionRoutes(context: ServerContext) {
     app.post('/sessions/:id/say', async (request: WithId, reply) => {
       const session = sessions.get(request.params.id);
       const { text, language, interrupt, voice = session.options.voice } = check(SayBody, request.body);
-      const open = context.speak({ text, voice, language });
+      const open = await context.speak({ text, voice, language });
       return accept(session, new Utterance(open, { text }), interrupt, reply);
     });
 

@@ -6,7 +6,9 @@ const LEVELS = ['normal', 'soft', 'hard'];
 const OF_PROCESS = ['process'];
 const OF_ENTRY = ['process', 'owner', 'name', 'kind'];
 
-type ServerLevel = Pick<GuardState, 'level' | 'step' | 'limitBytes' | 'peakBytes'>;
+type ServerLevel = Pick<GuardState, 'level' | 'step' | 'limitBytes' | 'peakBytes'> & {
+  loans: readonly { process: string; bytes: number }[];
+};
 
 /** Where each process stands against its limit, and what holds its memory. */
 export class MemoryMetrics {
@@ -29,6 +31,7 @@ export class MemoryMetrics {
       peak: gauge('guard_peak_bytes', 'Most memory that a process used since its start.'),
       base: gauge('guard_base_bytes', 'Memory of a process before it had work: code, libraries, empty heap.'),
       accounted: gauge('guard_accounted_bytes', 'Memory that the registry explains.'),
+      borrowed: gauge('memory_borrowed_bytes', 'Memory that a process which comes and goes has borrowed.'),
       unaccounted: gauge('guard_unaccounted_bytes', 'Memory that neither base nor registry explains.'),
     };
     this.#entries = {
@@ -54,6 +57,9 @@ export class MemoryMetrics {
   refresh(guards: readonly { process: string; state: GuardState }[], server: ServerLevel): void {
     for (const gauge of [...Object.values(this.#gauges), ...Object.values(this.#entries)]) gauge.reset();
     this.#levelOf('server', server);
+    const borrowed = new Map<string, number>();
+    for (const { process, bytes } of server.loans) borrowed.set(process, (borrowed.get(process) ?? 0) + bytes);
+    for (const [process, bytes] of borrowed) this.#gauges.borrowed.set({ process }, bytes);
     const present = new Map<string, Record<string, string>>();
     for (const { process, state } of guards) {
       this.#ofProcess(process, state);
@@ -83,7 +89,7 @@ export class MemoryMetrics {
     this.#collections.follow(label, state.collections);
   }
 
-  #levelOf(process: string, state: ServerLevel): void {
+  #levelOf(process: string, state: Omit<ServerLevel, 'loans'>): void {
     const label = { process };
     const of = this.#gauges;
     of.level.set(label, LEVELS.indexOf(state.level));

@@ -15,6 +15,7 @@ import { checkNames, type NameChecks } from './check-names.js';
 import { withoutPaths } from './plain-text.js';
 import { ProjectHolds } from './project-holds.js';
 import { RenderFolders } from './render-folders.js';
+import { jobsWith, renderAppetite, renderDemand } from './render-memory.js';
 import type { RenderRequest } from './render-request.js';
 import { RenderSources } from './render-sources.js';
 import { RenderUploads } from './render-uploads.js';
@@ -273,12 +274,21 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
 
   #submit(view: RenderView, flags: readonly string[]): void {
     const script = this.#options.script ?? entryPath(import.meta.url, '../../cli.js');
+    const demand = renderDemand(flags);
     const paths = ['-o', this.#folders.out(view), '--temp', this.#folders.temp(view)];
     const project = ['--project', view.project ?? view.id];
     this.#options.runner.submit({
       id: view.id,
-      args: [script, 'render', this.#folders.list(view.id), ...paths, ...project, '--json', ...flags],
+      args: (bytes) => {
+        const jobs = bytes === null ? [] : ['--jobs', String(jobsWith(bytes, demand))];
+        return [script, 'render', this.#folders.list(view.id), ...paths, ...project, '--json', ...flags, ...jobs];
+      },
+      appetite: renderAppetite(demand),
       onStart: () => this.#change(view, 'running'),
+      onPaused: () => this.#change(view, 'queued'),
+      onRefused: (error) => {
+        if (view.endedAtMs === null) this.#end(view, 'failed', error.toJSON());
+      },
       onEvent: (event) => this.#told(view, event),
       onEnd: (code, stderr) => {
         if (view.endedAtMs === null) this.#crashed(view, code, stderr);

@@ -4,18 +4,27 @@ import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import PQueue from 'p-queue';
 import { DhError } from '../../errors.js';
-import type { Closable } from '../../units.js';
+import type { Appetite } from '../../guard/memory-division.js';
+import { treeRssBytes } from '../../guard/process-tree.js';
+import { MALLOC_ENV } from '../../malloc-env.js';
+import type { Closable, MemoryLoan } from '../../units.js';
 
 /** A program to run, and who is told of it. */
 export interface Task {
   id: string;
-  /** Arguments of Node: a script and its own. */
-  args: string[];
+  /** Arguments of Node: a script and its own; given the memory that it and its children may take, null for any. */
+  args: (memoryBytes: number | null) => string[];
+  /** What it takes. */
+  appetite: Appetite;
   onStart: () => void;
+  /** It was ended because its memory is needed elsewhere, and waits to begin anew. */
+  onPaused: () => void;
   /** Each JSON object that it prints. */
   onEvent: (event: Record<string, unknown>) => void;
   /** Called once: its exit code (null: it was killed) and the end of what it wrote to stderr. Not after `cancel`. */
   onEnd: (code: number | null, stderr: string) => void;
+  /** Called instead of `onEnd` when there is no memory for it, or it took more than it may. */
+  onRefused: (error: DhError) => void;
 }
 
 /** Runs work outside of this process. */
@@ -38,10 +47,20 @@ export interface TaskProcess {
   toldBytes: number;
 }
 
+export interface ChildTaskRunnerOptions {
+  concurrency: number;
+  maxWaiting: () => number;
+  /** Nothing runs before `start`. Default false. */
+  waitForStart?: boolean;
+  /** Lends a task's memory. Default: as much as it wants. */
+  borrow?: (slot: number, appetite: Appetite, signal: AbortSignal) => Promise<MemoryLoan>;
+}
+
 interface Entry {
   stop: AbortController;
   child: ChildProcess | null;
-  slot: number;
+  /** Null while it waits. */
+  slot: number | null;
   toldBytes: number;
   done: Promise<void>;
 }
@@ -49,26 +68,36 @@ interface Entry {
 /** Time between asking a child to end and killing it, in ms. */
 const PATIENCE = 1000;
 const STDERR_CHARS = 2000;
+const MEMORY_INTERVAL = 1000;
+/** With fewer young objects its heap stays smaller. */
+const LEAN_FLAGS = ['--max-semi-space-size=2'];
 
-/** Runs tasks as child processes of low priority, some at a time; the others wait in line. */
+/**
+ * Runs tasks as child processes of low priority, some at a time; the others wait in line. A task whose memory is wanted
+ * back is ended and begins anew when there is memory again: what it has done is not lost, it goes on where it was.
+ */
 export class ChildTaskRunner implements TaskRunner {
   readonly #queue: PQueue;
-  readonly #maxWaiting: () => number;
+  readonly #options: ChildTaskRunnerOptions;
   readonly #tasks = new Map<string, Entry>();
   #closed = false;
 
-  constructor(options: { concurrency: number; maxWaiting: () => number }) {
-    this.#queue = new PQueue({ concurrency: options.concurrency });
-    this.#maxWaiting = options.maxWaiting;
+  constructor(options: ChildTaskRunnerOptions) {
+    this.#queue = new PQueue({ concurrency: options.concurrency, autoStart: options.waitForStart !== true });
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#queue.start();
   }
 
   submit(task: Task): void {
     if (this.#closed) throw new DhError('shutting_down', 'The server is stopping.');
-    if (this.#queue.pending >= this.#queue.concurrency && this.#queue.size >= this.#maxWaiting()) {
+    if (this.#queue.pending >= this.#queue.concurrency && this.#queue.size >= this.#options.maxWaiting()) {
       throw new DhError('queue_full', `${this.#queue.size} renders wait already.`, { hint: 'Try again later.' });
     }
     const stop = new AbortController();
-    const entry: Entry = { stop, child: null, slot: 0, toldBytes: 0, done: Promise.resolve() };
+    const entry: Entry = { stop, child: null, slot: null, toldBytes: 0, done: Promise.resolve() };
     entry.done = this.#queue
       .add(async () => {
         if (!stop.signal.aborted) await this.#run(task, entry);
@@ -93,7 +122,7 @@ export class ChildTaskRunner implements TaskRunner {
 
   processes(): TaskProcess[] {
     return [...this.#tasks.values()].flatMap(({ child, slot, toldBytes }) =>
-      child?.pid === undefined ? [] : [{ slot, pid: child.pid, toldBytes }],
+      child?.pid === undefined || slot === null ? [] : [{ slot, pid: child.pid, toldBytes }],
     );
   }
 
@@ -104,16 +133,42 @@ export class ChildTaskRunner implements TaskRunner {
   }
 
   #freeSlot(): number {
-    const taken = new Set(this.processes().map(({ slot }) => slot));
+    const taken = new Set([...this.#tasks.values()].map(({ slot }) => slot));
     let slot = 0;
     while (taken.has(slot)) slot++;
     return slot;
   }
 
   async #run(task: Task, entry: Entry): Promise<void> {
+    const { borrow } = this.#options;
+    const { signal } = entry.stop;
     entry.slot = this.#freeSlot();
-    const child = spawn(process.execPath, task.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    try {
+      for (let ended = false; !ended;) {
+        const loan = (await borrow?.(entry.slot, task.appetite, signal)) ?? null;
+        try {
+          ended = await this.#runChild(task, entry, loan);
+          if (!ended) task.onPaused();
+        } finally {
+          loan?.close();
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) task.onRefused(DhError.from(error));
+    }
+  }
+
+  /** False when it was ended because its memory is needed elsewhere. Throws `memory_pressure` when it takes too much. */
+  async #runChild(task: Task, entry: Entry, loan: MemoryLoan | null): Promise<boolean> {
+    const args = [...LEAN_FLAGS, ...task.args(loan?.bytes ?? null)];
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...MALLOC_ENV, ...process.env },
+    });
     entry.child = child;
+    entry.toldBytes = 0;
+    const over = new AbortController();
+    const stopped = AbortSignal.any([entry.stop.signal, over.signal, ...(loan ? [loan.recalled] : [])]);
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-STDERR_CHARS)));
     let killer: NodeJS.Timeout | undefined;
@@ -121,9 +176,11 @@ export class ChildTaskRunner implements TaskRunner {
       child.kill('SIGTERM');
       killer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
     };
-    entry.stop.signal.addEventListener('abort', end, { once: true });
+    if (stopped.aborted) end();
+    else stopped.addEventListener('abort', end, { once: true });
+    const watch = loan && setInterval(() => void checkMemory(child, entry, loan, over), MEMORY_INTERVAL).unref();
     createInterface({ input: child.stdout }).on('line', (line) => {
-      if (entry.stop.signal.aborted || !line.startsWith('{')) return;
+      if (stopped.aborted || !line.startsWith('{')) return;
       try {
         const event = JSON.parse(line) as Record<string, unknown>;
         if (typeof event['rssBytes'] === 'number') entry.toldBytes = event['rssBytes'];
@@ -140,12 +197,29 @@ export class ChildTaskRunner implements TaskRunner {
     task.onStart();
     try {
       const [code] = (await once(child, 'close')) as [number | null];
-      if (!entry.stop.signal.aborted) task.onEnd(code, stderr);
+      if (!stopped.aborted) task.onEnd(code, stderr);
     } catch (error) {
-      if (!entry.stop.signal.aborted) task.onEnd(null, (error as Error).message);
+      if (!stopped.aborted) task.onEnd(null, (error as Error).message);
     } finally {
       clearTimeout(killer);
-      entry.stop.signal.removeEventListener('abort', end);
+      if (watch) clearInterval(watch);
+      stopped.removeEventListener('abort', end);
+      entry.child = null;
     }
+    over.signal.throwIfAborted();
+    return entry.stop.signal.aborted || !loan?.recalled.aborted;
   }
+}
+
+/** Ends a task that takes more memory than it has borrowed, all its processes together. */
+async function checkMemory(child: ChildProcess, entry: Entry, loan: MemoryLoan, over: AbortController): Promise<void> {
+  if (child.pid === undefined || over.signal.aborted) return;
+  const rssBytes = Math.max(entry.toldBytes, await treeRssBytes(child.pid));
+  if (rssBytes <= loan.bytes || entry.child !== child) return;
+  const [mb, limit] = [rssBytes, loan.bytes].map((bytes) => Math.round(bytes / 1e6));
+  over.abort(
+    new DhError('memory_pressure', `The render took ${mb} MB of memory, and may take ${limit} MB.`, {
+      hint: 'Choose a smaller size, or raise memory.maxMemoryMb.',
+    }),
+  );
 }
