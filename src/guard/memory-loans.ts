@@ -13,7 +13,10 @@ export interface LoanRequest {
   leastBytes: number;
   /** What it takes when nobody has use for it. */
   comfortableBytes: number;
-  /** It is soon over: it may have up to half of what control and stages do not use, not only what is nobody's. */
+  /**
+   * It is soon over: it may have up to half of what control and stages do not use, not only what is nobody's, and loans
+   * that are not brief are called back for it.
+   */
   brief: boolean;
   /** How long it can wait, in ms. */
   patienceMs: number;
@@ -32,6 +35,12 @@ export interface LoanView {
   from: Record<string, number>;
   /** It has to be given back at once. */
   recalled: boolean;
+}
+
+/** While it is open, nothing is lent but what is soon over. */
+export interface MemoryHold {
+  /** Twice is harmless. */
+  close(): void;
 }
 
 export interface MemoryLoansOptions {
@@ -73,6 +82,7 @@ export class MemoryLoans implements Closable {
   /** Oldest first. */
   readonly #granted = new Set<Granted>();
   readonly #waiting = new Set<Waiting>();
+  #holds = 0;
   #closed = false;
 
   constructor(options: MemoryLoansOptions) {
@@ -106,12 +116,14 @@ export class MemoryLoans implements Closable {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiting);
       this.#options.onShort?.(request, this.shortage(request));
+      if (request.brief) this.#callBack(request);
     });
   }
 
   /** Lends memory now; null when there is no room. */
   tryBorrow(request: LoanRequest): MemoryLoan | null {
     const { leastBytes, comfortableBytes, brief, before } = request;
+    if (!brief && this.#holds > 0) return null;
     const spare = this.#lenders.spareBytes;
     const idle = this.#lenders.lendableBytes(before);
     if (spare + idle < leastBytes) return null;
@@ -136,15 +148,36 @@ export class MemoryLoans implements Closable {
 
   /** Lends to those that wait what has become free meanwhile. To be called whenever what is used may have changed. */
   look(): void {
-    for (const waiting of [...this.#waiting]) {
+    // First those that are soon over.
+    for (const waiting of [...this.#waiting].sort((a, b) => Number(b.request.brief) - Number(a.request.brief))) {
       const loan = this.tryBorrow(waiting.request);
       if (loan) waiting.grant(loan);
     }
   }
 
+  /** Lends nothing that is not brief until what it returns is closed. */
+  hold(): MemoryHold {
+    this.#holds++;
+    let held = true;
+    const close = (): void => {
+      if (!held) return;
+      held = false;
+      this.#holds--;
+      this.look();
+    };
+    return { close };
+  }
+
   /** The limit that a lender has now. */
   limitBytes(name: string): number {
     return this.#lenders.limitBytes(name);
+  }
+
+  /** The limit that it would have when all loans that are not brief had been given back. */
+  limitBytesAtMost(name: string): number {
+    let bytes = this.limitBytes(name);
+    for (const { request, from } of this.#granted) if (!request.brief) bytes += from.get(name) ?? 0;
+    return bytes;
   }
 
   /** What is lent to all of them, or to one process. */
@@ -171,11 +204,7 @@ export class MemoryLoans implements Closable {
     const who = lender === undefined ? 'The server' : `The process ${lender}`;
     for (const { request, from, recall } of [...this.#granted]) {
       if ((lender !== undefined && !from.has(lender)) || (level === 'soft' && request.brief)) continue;
-      recall.abort(
-        new DhError('memory_pressure', `${who} needs the memory that was lent.`, {
-          hint: 'Try again in a few seconds, or raise memory.maxMemoryMb.',
-        }),
-      );
+      recall.abort(calledBack(`${who} needs the memory that was lent.`));
     }
   }
 
@@ -192,11 +221,7 @@ export class MemoryLoans implements Closable {
       const from = this.#lenders.take(bytes);
       granted.from = from ?? new Map<string, number>();
       if (from) continue;
-      recall.abort(
-        new DhError('memory_pressure', 'The memory limit of the server was lowered.', {
-          hint: 'Try again in a few seconds, or raise memory.maxMemoryMb.',
-        }),
-      );
+      recall.abort(calledBack('The memory limit of the server was lowered.'));
     }
     this.#options.onChange?.();
     this.look();
@@ -234,6 +259,25 @@ export class MemoryLoans implements Closable {
     this.#closed = true;
     for (const waiting of [...this.#waiting]) waiting.refuse(shuttingDown());
   }
+
+  /** Wants back, the newest first, as many loans that are not brief as a request is short of; none when all are too few. */
+  #callBack({ what, leastBytes, before }: LoanRequest): void {
+    let free = this.#lenders.spareBytes + this.#lenders.lendableBytes(before);
+    const loans: Granted[] = [];
+    for (const granted of [...this.#granted].reverse()) {
+      if (free >= leastBytes) break;
+      if (granted.request.brief) continue;
+      loans.push(granted);
+      free += granted.bytes;
+    }
+    if (free < leastBytes) return;
+    for (const { recall } of loans) recall.abort(calledBack(`${what} needs the memory that was lent.`));
+  }
+}
+
+function calledBack(why: string): DhError {
+  const hint = 'Try again in a few seconds, or raise memory.maxMemoryMb.';
+  return new DhError('memory_pressure', why, { hint });
 }
 
 function shuttingDown(): DhError {

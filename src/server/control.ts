@@ -119,6 +119,7 @@ export class Control {
     this.sessions = new SessionRegistry({
       config: () => this.#config,
       supervisor,
+      makeRoom: (profile) => this.#optimizer.makeRoom(profile),
       admit: (profile) => {
         this.#memory.admit('session', supervisor.stages);
         this.#optimizer.admit(profile);

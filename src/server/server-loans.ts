@@ -6,7 +6,7 @@ import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
 import { contractLine, type MemoryContract } from '../guard/memory-contract.js';
 import { bakeAppetite, mediaAppetite, neededMemory, type Appetite } from '../guard/memory-division.js';
 import type { LenderPart } from '../guard/memory-lenders.js';
-import { MemoryLoans, type LoanRequest } from '../guard/memory-loans.js';
+import { MemoryLoans, type LoanRequest, type MemoryHold } from '../guard/memory-loans.js';
 import type { TrimLevel } from '../guard/memory-registry.js';
 import type { Closable, MemoryLoan } from '../units.js';
 import { contractOf } from './server-contract.js';
@@ -108,6 +108,26 @@ export class ServerLoans implements Closable {
   render(slot: number, appetite: Appetite, signal: AbortSignal): Promise<MemoryLoan> {
     const options = { brief: false, patienceMs: LONG_PATIENCE, signal };
     return this.#borrow(`render-${slot}`, 'Rendering', appetite, options);
+  }
+
+  /**
+   * Keeps renders from borrowing until what it resolves with is closed; before that, when something fits only without what
+   * they have borrowed, calls that back and waits until it fits, at most as long as anybody waits. `fits` is given the
+   * limit that a stage has or would have.
+   */
+  async makeRoom(fits: (limitBytes: (name: string) => number) => boolean): Promise<MemoryHold> {
+    const hold = this.#loans.hold();
+    const fitsNow = (): boolean => fits((name) => this.#loans.limitBytes(name));
+    if (fitsNow() || !fits((name) => this.#loans.limitBytesAtMost(name))) return hold;
+    this.#loans.recall('soft');
+    const end = performance.now() + PATIENCE;
+    try {
+      while (!fitsNow() && performance.now() < end) await this.#change();
+    } catch (error) {
+      hold.close();
+      throw error;
+    }
+    return hold;
   }
 
   /** Settled when control has the memory for its English voices; before, it may be lent for drawing an avatar. */

@@ -5,6 +5,7 @@ import { packageVersion } from '../entry.js';
 import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
 import { DhError } from '../errors.js';
 import { Optimizer, type StageLoad } from '../guard/optimizer.js';
+import type { MemoryHold } from '../guard/memory-loans.js';
 import type { ResourceMonitor } from '../guard/resource-monitor.js';
 import { selfMeasure, type SelfMeasurement, type SelfMeasurementOptions } from '../guard/self-measurement.js';
 import type { WorkerPools } from '../tasks/worker-pools.js';
@@ -111,6 +112,17 @@ export class ServerOptimizer implements Closable {
   /** The process that measures, while it does. */
   pids(): { name: string; pids: number[] }[] {
     return [{ name: 'measure', pids: this.#measuring === null ? [] : [this.#measuring] }];
+  }
+
+  /** Makes room for one more session where renders have borrowed it; none is lent to them until that is closed. */
+  makeRoom(profile: SessionProfile): Promise<MemoryHold> {
+    const { stages, loans, sessions } = this.#parts;
+    return loans.makeRoom((limitBytes) =>
+      stages.some((stage) => {
+        const load = { sessions: sessions().sizesOn(stage), limitBytes: limitBytes(`stage-${stage.index}`) };
+        return this.optimizer.fits(load, profile);
+      }),
+    );
   }
 
   /** Throws `session_limit` when no stage should take a session of this profile. */

@@ -3,8 +3,9 @@ import { ProfileSchema, type Config, type SessionProfile } from '../config/schem
 import { loadPreset } from '../config/load.js';
 import type { Drawing } from '../avatar/bake-service.js';
 import { DhError } from '../errors.js';
+import type { MemoryHold } from '../guard/memory-loans.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
-import { Session } from './session.js';
+import { Session, type SessionOptions } from './session.js';
 import type { StageProcess } from './stage-process.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -32,6 +33,8 @@ export interface SessionRegistryParts {
   /** The settings in force. */
   config: () => Config;
   supervisor: Supervisor;
+  /** Gets back for a session what is lent for long; nothing is lent for long until the result is closed. */
+  makeRoom(profile: SessionProfile): Promise<MemoryHold>;
   /** Throws `memory_pressure` or `session_limit` when no new session can be taken. */
   admit(profile: SessionProfile): void;
   /** Whether a stage has memory for another session. */
@@ -77,7 +80,6 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
    * `preset_not_found`, `avatar_not_found`, `voice_not_found`.
    */
   async create(request: SessionRequest): Promise<Session> {
-    const { supervisor } = this.#parts;
     const config = this.#parts.config();
     const id = request.id ?? this.#freeId();
     if (!ID.test(id)) {
@@ -86,22 +88,28 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     this.#checkFree(id);
     const preset = request.preset ?? config.preset;
     const profile = request.preset === undefined ? config.session : loadPreset(request.preset).session;
-    this.#parts.admit(profile);
     const avatar = request.avatar ?? config.avatar;
     const voice = request.voice ?? config.voice;
     if (voice !== undefined) this.#parts.checkVoice(voice);
     await this.#parts.checkAvatar(avatar);
-    this.#checkFree(id); // somebody else may have been faster
-    const { begun, path: bakedPath } = this.#parts.draw(avatar, profile, id);
     const { maxViewersPerSession: maxViewers, maxPendingUtterances } = config.limits;
+    const followsServer = request.preset === undefined;
+    const room = await this.#parts.makeRoom(profile);
+    try {
+      return await this.#open({ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, followsServer });
+    } finally {
+      room.close();
+    }
+  }
+
+  async #open(wanted: Omit<SessionOptions, 'bakedPath'>): Promise<Session> {
+    const { id, avatar, profile } = wanted;
+    this.#checkFree(id); // somebody else may have been faster
+    this.#parts.admit(profile);
+    const { supervisor } = this.#parts;
+    const { begun, path: bakedPath } = this.#parts.draw(avatar, profile, id);
     const stage = supervisor.assign((stage) => this.#parts.accepts(stage, profile));
-    const session = new Session(
-      {
-        ...{ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, bakedPath },
-        followsServer: request.preset === undefined,
-      },
-      stage,
-    );
+    const session = new Session({ ...wanted, bakedPath }, stage);
     this.#sessions.set(id, session);
     session.once('closed', () => {
       this.#sessions.delete(id);

@@ -266,4 +266,40 @@ describe('waiting for memory', () => {
     expect(desk.loans.state().waiting).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it('calls back what is lent for long, the newest and no more than is short, when the wish is soon over', async () => {
+    const desk = new Desk(300 * MB);
+    const long = (process: string) =>
+      desk.loans.tryBorrow(request({ process, leastBytes: 150 * MB, comfortableBytes: 150 * MB, brief: false }))!;
+    const [old, young] = [long('render-0'), long('render-1')];
+    const brief = desk.loans.tryBorrow(request({ leastBytes: 200 * MB }))!;
+    const recalled = () => [old, young, brief].map((loan) => loan.recalled.aborted);
+
+    const tooMuch = expect(desk.loans.borrow(request({ leastBytes: 400 * MB }))).rejects.toThrow('400 MB');
+    const alsoLong = expect(desk.loans.borrow(request({ brief: false }))).rejects.toThrow('100 MB');
+    expect(recalled()).toEqual([false, false, false]);
+    const drawing = desk.loans.borrow(request());
+    expect(recalled()).toEqual([false, true, false]);
+    expect(young.recalled.reason).toMatchObject({ code: 'memory_pressure' });
+    young.close();
+    // It comes before those that wait longer for something that is not soon over.
+    expect((await drawing).bytes).toBe(100 * MB);
+    await vi.advanceTimersByTimeAsync(5000);
+    await Promise.all([tooMuch, alsoLong]);
+  });
+
+  it('is for all that is not soon over while a hold lasts', async () => {
+    const desk = new Desk(200 * MB);
+    const render = desk.loans.tryBorrow(request({ brief: false }))!;
+    const [first, second] = [desk.loans.hold(), desk.loans.hold()];
+    const waiting = desk.loans.borrow(request({ brief: false }));
+    expect(desk.loans.tryBorrow(request())).not.toBeNull();
+    first.close();
+    first.close();
+    render.close();
+    expect(desk.loans.state().waiting).toHaveLength(1);
+    second.close();
+    expect((await waiting).bytes).toBe(100 * MB);
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });
