@@ -5,6 +5,9 @@ const UNTIMED = ['media-*', 'metrics', 'render-*', 'renders-*', 'speech-service'
   (name) => `test/integration/${name}.test.ts`,
 );
 
+/** The pages before a server that only pretends: two browsers at a time. */
+const PAGES = 'test/e2e/pages-*.test.ts';
+
 export default defineConfig({
   test: {
     testTimeout: 30_000,
@@ -41,11 +44,22 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          fileParallelism: false,
+          name: 'pages',
+          include: [PAGES],
+          maxWorkers: 2,
           testTimeout: 90_000,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          exclude: [PAGES],
+          fileParallelism: false,
+          testTimeout: 90_000,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

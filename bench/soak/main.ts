@@ -3,9 +3,10 @@
  * with the slope of the memory's floor and its 95 % interval for each process, what was counted before and after, the
  * errors, and a verdict; exit code 0 only when memory is steady, nothing countable grew and nothing went wrong.
  *
- * `--warm 3m` how long it runs before memory counts (a third of the time: voices and caches take some ten minutes to fill), `--seed 7` for the same things in the same
- * order, `--actors 3` at a time, `--chromium` one of the viewers is a browser, `--plant leak|cache` with `--in
- * stage|control` and `--rate 20` plants a leak of so many MB a minute, which must be found. `--json`.
+ * `--warm 3m` how long it runs before memory counts (a third of the time: voices and caches take some ten minutes to
+ * fill), `--seed 7` for the same things in the same order, `--actors 3` at a time, `--chromium` one of the viewers is a
+ * browser, `--plant leak|cache` with `--in stage|control` and `--rate 20` plants a leak of so many MB a minute, which must
+ * be found. `--json`.
  */
 import { parseArgs } from 'node:util';
 import { packagePath } from '../../src/entry.js';

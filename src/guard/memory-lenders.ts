@@ -10,7 +10,7 @@ export interface LenderPart {
  */
 export type LenderUse = (lender: string, before: string | undefined) => { accountedBytes: number; rssBytes: number };
 
-/** By how much a lender is about to grow, and the share of its part that it may use then. */
+/** By how much a lender is about to grow, and the share of their parts that all may use then. */
 export interface Growth {
   name: string;
   bytes: number;
@@ -87,14 +87,10 @@ export class Lenders {
   bears(parts: readonly LenderPart[], spareBytes: number, lentBytes: number, growth: Growth): boolean {
     let free = spareBytes;
     for (const { name, bytes } of parts) {
-      if (name === growth.name) {
-        const { accountedBytes, rssBytes } = this.#use(name, undefined);
-        if (Math.max(accountedBytes, rssBytes) + growth.bytes > bytes * growth.share) return false;
-        continue;
-      }
-      const rest = bytes - this.#keeps(name, undefined);
-      if (rest < 0) return false;
-      free += rest;
+      const { accountedBytes, rssBytes } = this.#use(name, undefined);
+      const grows = name === growth.name ? growth.bytes : 0;
+      if (Math.max(accountedBytes, rssBytes) + grows > bytes * growth.share) return false;
+      if (grows === 0) free += Math.max(0, bytes - this.#keeps(name, undefined));
     }
     return free >= lentBytes;
   }

@@ -6,6 +6,7 @@ import {
   type TestSession,
   inbound,
   launchChromium,
+  leave,
   seenBy,
   serveSessions,
   startSession,
@@ -62,10 +63,9 @@ const viewerCount = () => Object.values(sessions).reduce((sum, { hub }) => sum +
 let pages: Page[] = [];
 afterEach(async () => {
   [loseOneIn, loseForGood] = [0, false];
-  await Promise.all(pages.map((page) => page.close()));
+  await leave(pages);
   pages = [];
-  // Chromium reports on sound alone so seldom that its silence shows only after 15 s.
-  await until('all viewers are gone', 20_000, () => viewerCount() === 0);
+  await until('all viewers are gone', 5_000, () => viewerCount() === 0);
 });
 
 async function open(session: string, kinds?: ('audio' | 'video')[]): Promise<Page> {
@@ -165,9 +165,9 @@ describe('a session in Chromium', () => {
         expect(candidates.length).toBeGreaterThan(0);
         expect(candidates.every((line) => line.includes(` 127.0.0.1 ${UDP_PORT} `))).toBe(true);
       }
-      await Promise.all(pages.map((page) => page.close()));
+      await leave(pages);
       pages = [];
-      await until('both are gone', 12_000, () => viewerCount() === 0);
+      await until('both are gone', 5_000, () => viewerCount() === 0);
     }
     await until('the port is free', 5000, () => openPeerCount() === 0);
   });

@@ -208,7 +208,10 @@ describe('a division for one that grows', () => {
     desk.used.set('stage-0', 150 * MB);
     expect(desk.loans.canDivide(parts(177), 0, growth)).toBe(false);
     expect(desk.loans.canDivide(parts(177), 25 * MB, growth)).toBe(true);
+    // Above its soft level it may be for the moment, not above the growing one's share.
     desk.used.set('stage-0', 161 * MB);
+    expect(desk.loans.canDivide(parts(177), 100 * MB, growth)).toBe(true);
+    desk.used.set('stage-0', 171 * MB);
     expect(desk.loans.canDivide(parts(177), 100 * MB, growth)).toBe(false);
   });
 });
