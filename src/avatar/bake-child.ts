@@ -53,6 +53,7 @@ export class BakeChild {
         if (child.pid === undefined) gone();
       });
     });
+    this.path.catch(() => undefined); // told to whoever waits for it
     child.on('message', (reply: BakeReply) => this.#receive(reply));
     // When it cannot be sent the process is gone, which says so itself.
     child.send(request, () => undefined);

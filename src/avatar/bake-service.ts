@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DhError } from '../errors.js';
 import type { Closable, MemoryLoan } from '../units.js';
-import { BakeChild } from './bake-child.js';
+import { BakeChild, type BakeChildOptions } from './bake-child.js';
 import { BUILT_IN_AVATAR } from './catalogue.js';
 
 export interface BakeServiceOptions {
@@ -118,7 +118,7 @@ export class BakeService implements Closable {
       throw shuttingDown();
     }
     const { cacheDir, avatarsDirs } = this.#options;
-    const child = new BakeChild({
+    const child = startChild({
       request: {
         ...{ id: this.#nextId++, avatar, width: size.width, height: size.height },
         ...{ cacheDir, spareDir: this.#spareDir, avatarsDirs: [...avatarsDirs] },
@@ -138,6 +138,16 @@ export class BakeService implements Closable {
       () => undefined, // told to whoever waits for it
     );
     return { path };
+  }
+}
+
+/** A process that cannot be started borrows nothing. */
+function startChild(options: BakeChildOptions): BakeChild {
+  try {
+    return new BakeChild(options);
+  } catch (error) {
+    options.loan?.close();
+    throw error;
   }
 }
 

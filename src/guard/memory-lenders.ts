@@ -95,6 +95,15 @@ export class Lenders {
     return free >= lentBytes;
   }
 
+  /** Whether the parts are these already. */
+  areLike(parts: readonly LenderPart[], spareBytes: number): boolean {
+    return (
+      spareBytes === this.#spareBytes &&
+      parts.length === this.#parts.length &&
+      parts.every(({ name, bytes }, i) => this.#parts[i]?.name === name && this.#parts[i].bytes === bytes)
+    );
+  }
+
   /** Other parts, of which nothing is lent: what was has to be taken again. */
   divide(parts: readonly LenderPart[], spareBytes: number): void {
     this.#parts = parts;

@@ -116,14 +116,14 @@ export class MemoryLoans implements Closable {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiting);
       this.#options.onShort?.(request, this.shortage(request));
-      if (request.brief) this.#callBack(request);
+      this.#callBack();
     });
   }
 
   /** Lends memory now; null when there is no room. */
   tryBorrow(request: LoanRequest): MemoryLoan | null {
     const { leastBytes, comfortableBytes, brief, before } = request;
-    if (!brief && this.#holds > 0) return null;
+    if (!brief && (this.#holds > 0 || this.#briefWait)) return null;
     const spare = this.#lenders.spareBytes;
     const idle = this.#lenders.lendableBytes(before);
     if (spare + idle < leastBytes) return null;
@@ -153,6 +153,7 @@ export class MemoryLoans implements Closable {
       const loan = this.tryBorrow(waiting.request);
       if (loan) waiting.grant(loan);
     }
+    this.#callBack();
   }
 
   /** Lends nothing that is not brief until what it returns is closed. */
@@ -215,10 +216,11 @@ export class MemoryLoans implements Closable {
 
   /** Divides the limit anew. Loans that it does not bear have to be given back, the newest first. */
   divide(lenders: readonly LenderPart[], spareBytes: number): void {
+    if (this.#lenders.areLike(lenders, spareBytes)) return;
     this.#lenders.divide(lenders, spareBytes);
     for (const granted of this.#granted) {
       const { bytes, recall } = granted;
-      const from = this.#lenders.take(bytes);
+      const from = this.#lenders.take(bytes, granted.request.before);
       granted.from = from ?? new Map<string, number>();
       if (from) continue;
       recall.abort(calledBack('The memory limit of the server was lowered.'));
@@ -260,18 +262,31 @@ export class MemoryLoans implements Closable {
     for (const waiting of [...this.#waiting]) waiting.refuse(shuttingDown());
   }
 
-  /** Wants back, the newest first, as many loans that are not brief as a request is short of; none when all are too few. */
-  #callBack({ what, leastBytes, before }: LoanRequest): void {
-    let free = this.#lenders.spareBytes + this.#lenders.lendableBytes(before);
-    const loans: Granted[] = [];
-    for (const granted of [...this.#granted].reverse()) {
-      if (free >= leastBytes) break;
-      if (granted.request.brief) continue;
-      loans.push(granted);
-      free += granted.bytes;
+  get #briefWait(): boolean {
+    return [...this.#waiting].some(({ request }) => request.brief);
+  }
+
+  /**
+   * Wants back, the newest first, as many loans that are not brief as the brief requests that wait are short of; for one
+   * for which all would be too few, none.
+   */
+  #callBack(): void {
+    let neededBytes = 0;
+    for (const { request } of this.#waiting) {
+      if (!request.brief) continue;
+      const wanted = neededBytes + request.leastBytes;
+      let free = this.#lenders.spareBytes + this.#lenders.lendableBytes(request.before);
+      const loans: Granted[] = [];
+      for (const granted of [...this.#granted].reverse()) {
+        if (free >= wanted) break;
+        if (granted.request.brief) continue;
+        loans.push(granted);
+        free += granted.bytes;
+      }
+      if (free < wanted) continue;
+      neededBytes = wanted;
+      for (const { recall } of loans) recall.abort(calledBack(`${request.what} needs the memory that was lent.`));
     }
-    if (free < leastBytes) return;
-    for (const { recall } of loans) recall.abort(calledBack(`${what} needs the memory that was lent.`));
   }
 }
 

@@ -115,17 +115,21 @@ export class Optimizer {
     return fitsStage([...sessions, further], limitBytes, this.#options.config().memory.softShare);
   }
 
+  /** Throws `session_limit`, with the figures, when there is no CPU for another session. */
+  admitWork(): void {
+    if (!STEPS[this.#step]?.refuse) return;
+    const { stagePercent, machinePercent } = this.#load;
+    throw new DhError(
+      'session_limit',
+      `The CPU is used up: the busiest stage works at ${Math.round(stagePercent)} % of a core, the machine at ` +
+        `${Math.round(machinePercent)} %.`,
+      { hint: 'Try again later; close a session, or choose a smaller preset. dh-live report says more.' },
+    );
+  }
+
   /** Throws `session_limit`, with the figures, when a session of this size should not be opened now. */
   admit(stages: readonly StageLoad[], further: PictureSize): void {
-    if (STEPS[this.#step]?.refuse) {
-      const { stagePercent, machinePercent } = this.#load;
-      throw new DhError(
-        'session_limit',
-        `The CPU is used up: the busiest stage works at ${Math.round(stagePercent)} % of a core, the machine at ` +
-          `${Math.round(machinePercent)} %.`,
-        { hint: 'Try again later; close a session, or choose a smaller preset. dh-live report says more.' },
-      );
-    }
+    this.admitWork();
     if (stages.some((stage) => this.fits(stage, further))) return;
     const [least] = [...stages].sort((a, b) => a.sessions.length - b.sessions.length);
     if (!least) return;

@@ -7,12 +7,19 @@ import type { MediaFunctions, Reply } from './media-protocol.js';
 
 /** The process went away during a call without a limit being the reason: the same call may succeed with a new one. */
 export class ChildLost extends Error {
-  override readonly name = 'ChildLost';
+  override readonly name: string = 'ChildLost';
+}
+
+/** It was ended because its memory is needed elsewhere: nothing failed. */
+export class ChildRecalled extends ChildLost {
+  override readonly name = 'ChildRecalled';
 }
 
 /** Signals by which a process ends that its own code has driven against the wall. */
 const CRASHES = new Set<NodeJS.Signals | null>(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGABRT', 'SIGTRAP']);
 const MEMORY_CHECK_MS = 100;
+/** No sound file takes more memory. */
+export const SOUND_FILE_BYTES = 250e6;
 
 /** One media process, from its start to its end, with its limits on time and memory. */
 export class MediaChild implements Closable {
@@ -50,7 +57,7 @@ export class MediaChild implements Closable {
         if (child.pid === undefined) resolve();
       });
     });
-    const onRecall = (): void => this.#kill(DhError.from(loan.recalled.reason));
+    const onRecall = (): void => this.#kill(new ChildRecalled('the memory of the media process is needed elsewhere'));
     void this.#exited.then(() => {
       loan.recalled.removeEventListener('abort', onRecall);
       loan.close();
@@ -84,7 +91,7 @@ export class MediaChild implements Closable {
 
   /**
    * Makes one call. When it takes longer than `timeoutMs` or the process grows above its limit, the process is
-   * killed, and the call fails with `audio_invalid`.
+   * killed, and the call fails with `audio_invalid`; with `memory_pressure` when a sound file may take more than that.
    * @throws DhError; ChildLost when the process went away for another reason.
    */
   async call<K extends keyof MediaFunctions>(
@@ -131,7 +138,13 @@ export class MediaChild implements Closable {
     this.#rssBytes = rssBytes;
     if (rssBytes <= this.#loan.bytes) return;
     const limit = Math.round(this.#loan.bytes / 1e6);
-    this.#kill(new DhError('audio_invalid', `decoding this file needs more memory than the limit of ${limit} MB`));
+    this.#kill(
+      this.#loan.bytes < SOUND_FILE_BYTES
+        ? new DhError('memory_pressure', `Decoding took more than the ${limit} MB that were free.`, {
+            hint: 'Try again later, or raise memory.maxMemoryMb.',
+          })
+        : new DhError('audio_invalid', `decoding this file needs more memory than the limit of ${limit} MB`),
+    );
   }
 
   #kill(reason: Error): void {

@@ -2,7 +2,7 @@ import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Clock, type Closable, type MemoryLoan } from '../units.js';
 import { JobSlots } from './job-slots.js';
-import { ChildLost, MediaChild } from './media-child.js';
+import { ChildLost, ChildRecalled, MediaChild, SOUND_FILE_BYTES } from './media-child.js';
 import { PIECE_SAMPLES, type Piece } from './media-protocol.js';
 import type { SoundInfo } from './sound-file.js';
 
@@ -51,7 +51,6 @@ export interface MediaStats {
 
 const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_MAX_DURATION_S = 600;
-const DEFAULT_MEMORY_BYTES = 250e6;
 const CLOSE_TIMEOUT = 5_000;
 /** While a call hangs, all other files wait: they must not wait for the whole of the time that a long file may take. */
 const READ_TIMEOUT = 10_000;
@@ -93,6 +92,8 @@ export class MediaClient implements Closable {
   #nextId = 1;
   #starts = 0;
   #failures = 0;
+  /** The last time that no memory could be borrowed. */
+  #refused: { error: unknown; atMs: number } | null = null;
   #closed = false;
 
   constructor(options: MediaClientOptions = {}) {
@@ -232,16 +233,20 @@ export class MediaClient implements Closable {
 
   /** Makes calls for a job, in turn; again in a new process when the one it was in went away without blame. */
   async #call<T>(job: Job, run: (child: MediaChild) => Promise<T>): Promise<T> {
+    const arrivedAt = this.#clock();
     const work = this.#inTurn(async () => {
       for (;;) {
         job.signal?.throwIfAborted();
         this.#checkOpen();
+        // Who waited in line while another one waited for memory in vain does not wait anew.
+        if (this.#refused && !this.#child?.alive && arrivedAt <= this.#refused.atMs) throw this.#refused.error;
         const child = await this.#liveChild(job.signal);
         try {
           return await run(child);
         } catch (error) {
-          if (!child.alive && !this.#closed) this.#failures += 1;
           this.#checkOpen();
+          if (error instanceof ChildRecalled) continue;
+          if (!child.alive) this.#failures += 1;
           if (!(error instanceof ChildLost)) throw error;
           job.losses += 1;
           if (job.losses < MOST_LOSSES) continue;
@@ -291,13 +296,22 @@ export class MediaClient implements Closable {
   /** Only called in turn: no two processes are started at a time. */
   async #liveChild(signal: AbortSignal | undefined): Promise<MediaChild> {
     if (this.#child?.alive) return this.#child;
-    const loan = await this.#borrow(signal);
+    const loan = await this.#borrow(signal).catch((error: unknown) => {
+      if (!signal?.aborted) this.#refused = { error, atMs: this.#clock() };
+      throw error;
+    });
+    this.#refused = null;
     if (this.#closed) {
       loan.close();
       this.#checkOpen();
     }
     this.#starts++;
-    this.#child = new MediaChild(this.#entry, loan);
+    try {
+      this.#child = new MediaChild(this.#entry, loan);
+    } catch (cause) {
+      loan.close();
+      throw new DhError('media_unavailable', 'The media process could not be started.', { cause });
+    }
     return this.#child;
   }
 
@@ -314,7 +328,7 @@ export class MediaClient implements Closable {
 
 /** Memory that is lent by nobody and wanted back by nobody. */
 function ownMemory(): MemoryLoan {
-  return { bytes: DEFAULT_MEMORY_BYTES, recalled: new AbortController().signal, close: () => undefined };
+  return { bytes: SOUND_FILE_BYTES, recalled: new AbortController().signal, close: () => undefined };
 }
 
 /** The work's result, or the signal's reason as soon as it aborts. */

@@ -119,7 +119,10 @@ export class Control {
     this.sessions = new SessionRegistry({
       config: () => this.#config,
       supervisor,
-      makeRoom: (profile) => this.#optimizer.makeRoom(profile),
+      makeRoom: async (profile) => {
+        this.#memory.admit('session', supervisor.stages);
+        return await this.#optimizer.makeRoom(profile);
+      },
       admit: (profile) => {
         this.#memory.admit('session', supervisor.stages);
         this.#optimizer.admit(profile);

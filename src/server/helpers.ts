@@ -75,7 +75,9 @@ export class Helpers implements Closable {
     const first = begin();
     const path = memoryScope('prepare avatar', () =>
       this.#drawing.track(async () => {
-        const drawn = await (patient ? this.#wait(first, begin) : first.path);
+        if (!patient) await first.begun;
+        // A session that waits for its avatar has nothing else; one that has a picture keeps it.
+        const drawn = await (patient || before !== null ? this.#wait(first, begin) : first.path);
         log.debug({ avatar, ...size, ms: Math.round(clock() - beginAt) }, 'avatar ready');
         return drawn;
       }),

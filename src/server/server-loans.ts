@@ -99,7 +99,8 @@ export class ServerLoans implements Closable {
     const { measureMb } = MEMORY_CONSTANTS;
     const appetite = { leastMb: measureMb, comfortableMb: measureMb };
     return this.#borrow('measure', 'Measuring the cost of a picture', appetite, {
-      brief: true,
+      // Neither is a render called back for it nor kept waiting.
+      brief: false,
       patienceMs: LONG_PATIENCE,
     });
   }
@@ -119,7 +120,7 @@ export class ServerLoans implements Closable {
     const hold = this.#loans.hold();
     const fitsNow = (): boolean => fits((name) => this.#loans.limitBytes(name));
     if (fitsNow() || !fits((name) => this.#loans.limitBytesAtMost(name))) return hold;
-    this.#loans.recall('soft');
+    for (const { index } of this.#parts.stages) this.#loans.recall('soft', `stage-${index}`);
     const end = performance.now() + PATIENCE;
     try {
       while (!fitsNow() && performance.now() < end) await this.#change();
@@ -146,7 +147,12 @@ export class ServerLoans implements Closable {
    * the limit does not bear them, or not soon enough.
    */
   otherVoices(): Promise<void> {
-    this.#otherVoices ??= this.#addVoices().finally(() => (this.#otherVoices = null));
+    if (this.#contract.otherVoices) return Promise.resolve();
+    const hold = this.#otherVoices ? null : this.#loans.hold();
+    this.#otherVoices ??= this.#addVoices().finally(() => {
+      this.#otherVoices = null;
+      hold?.close();
+    });
     return this.#otherVoices;
   }
 
@@ -244,7 +250,10 @@ export class ServerLoans implements Closable {
       const growth = { name: 'control', bytes: growthBytes, share: hardRelease };
       if (this.#loans.canDivide(lenders, spareBytes, growth)) return this.#divide(wanted);
       if (performance.now() >= end) throw this.#noRoomForVoices(null);
-      if (first) onShort();
+      if (first) {
+        onShort();
+        this.#loans.recall('soft');
+      }
       await this.#change();
     }
   }

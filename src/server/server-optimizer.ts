@@ -114,8 +114,12 @@ export class ServerOptimizer implements Closable {
     return [{ name: 'measure', pids: this.#measuring === null ? [] : [this.#measuring] }];
   }
 
-  /** Makes room for one more session where renders have borrowed it; none is lent to them until that is closed. */
-  makeRoom(profile: SessionProfile): Promise<MemoryHold> {
+  /**
+   * Makes room for one more session where renders have borrowed it; none is lent to them until that is closed. Rejects
+   * with `session_limit` when there is no CPU for it.
+   */
+  async makeRoom(profile: SessionProfile): Promise<MemoryHold> {
+    this.optimizer.admitWork();
     const { stages, loans, sessions } = this.#parts;
     return loans.makeRoom((limitBytes) =>
       stages.some((stage) => {

@@ -160,7 +160,8 @@ describe('the media process', () => {
       () => expect.unreachable('it did not fail'),
       (reason: unknown) => reason as DhError,
     );
-    expect(error.code).toBe('audio_invalid');
+    // With so little it is not the file's fault.
+    expect(error.code).toBe('memory_pressure');
     expect(error.message).toContain('30 MB');
     expect(client.pid).toBeNull();
     await vi.waitFor(() => expect(closed).toBe(1));
@@ -186,6 +187,36 @@ describe('the media process', () => {
     expect(gone(pid)).toBe(true);
     expect([...begin, ...(await all(pieces))]).toEqual(whole);
     expect(loans.map((loan) => loan.open)).toEqual([false, true]);
+  });
+
+  it('makes a call again that was under way when the memory was wanted back', async () => {
+    const loans: AbortController[] = [];
+    const borrow = (): Promise<MemoryLoan> => {
+      const recall = new AbortController();
+      loans.push(recall);
+      return Promise.resolve({ bytes: 250e6, recalled: recall.signal, close: () => undefined });
+    };
+    const client = open({ borrow });
+    const info = client.probe(path);
+    await vi.waitFor(() => expect(client.pid).not.toBeNull());
+    for (const recall of loans) recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    expect(await info).toEqual(await open().probe(path));
+    expect([loans.length, client.stats().failures]).toEqual([2, 0]);
+  });
+
+  it('refuses all that waited while one of them waited for memory in vain', async () => {
+    const refusals: ((error: Error) => void)[] = [];
+    const client = open({ borrow: () => new Promise((_resolve, reject) => refusals.push(reject)) });
+    const probes = Promise.allSettled([client.probe(path), client.probe(path), client.probe(path)]);
+    await vi.waitFor(() => expect(refusals).toHaveLength(1));
+    refusals[0]!(new DhError('memory_pressure', 'Nothing is free.'));
+    for (const probe of await probes) {
+      expect(probe).toMatchObject({ status: 'rejected', reason: { code: 'memory_pressure' } });
+    }
+    const later = expect(client.probe(path)).rejects.toMatchObject({ code: 'memory_pressure' });
+    await vi.waitFor(() => expect(refusals).toHaveLength(2));
+    refusals[1]!(new DhError('memory_pressure', 'Nothing is free.'));
+    await later;
   });
 
   it('refuses what there is no memory for, and works when there is', async () => {

@@ -43,6 +43,7 @@ it(
         onStart: () => undefined,
         onPaused: () => undefined,
         onRefused: () => undefined,
+        over: () => false,
         onEvent: () => told++,
         onEnd: () => undefined,
       });
@@ -113,6 +114,7 @@ describe('with memory that is borrowed', { timeout: 60_000 }, () => {
     onPaused: () => told.push('paused'),
     onEvent: ({ rssBytes }) => told.push(`event ${String(rssBytes)}`),
     onEnd: () => told.push('end'),
+    over: () => false,
     onRefused: ({ code, message }) => told.push(`${code}: ${message}`),
   });
   const openLoans = (): number => lent.filter(({ open }) => open).length;
@@ -138,6 +140,25 @@ describe('with memory that is borrowed', { timeout: 60_000 }, () => {
     expect(told).toEqual(['start', 'event 1000000000', 'paused', 'start', 'event 1000000000']);
     expect([lent.length, openLoans()]).toEqual([2, 1]);
     expect(runner.status('a')).toBe('running');
+  });
+
+  it('is not begun anew when it had told its end already', async () => {
+    runner.start();
+    runner.submit({ ...task('a'), over: () => true });
+    await until(() => told.length === 2, 30_000);
+    lent[0]!.recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    await until(() => runner.status('a') === null, 30_000);
+    expect(told).toEqual(['start', 'event 1000000000']);
+    expect([lent.length, openLoans()]).toEqual([1, 0]);
+  });
+
+  it('is left for the next server when this one stops before it has its memory', async () => {
+    refusal = new DhError('shutting_down', 'The server is stopping.');
+    runner.start();
+    runner.submit(task('a'));
+    runner.submit(task('b'));
+    await until(() => runner.status('b') === null, 30_000);
+    expect(told).toEqual([]);
   });
 
   it('fails when it takes more than it has borrowed, its children included, or gets nothing', async () => {

@@ -192,6 +192,19 @@ describe('loans', () => {
     desk.divide(0.85, 0);
     expect([first.recalled.aborted, second.recalled.aborted]).toEqual([false, true]);
   });
+
+  it('stay when the limit is divided as before, or anew with room for them', () => {
+    const desk = new Desk();
+    // Its session is not open yet: what that will use is lent.
+    desk.used.set('stage-1', 160 * MB);
+    desk.used.set('control', 152 * MB);
+    const drawing = desk.loans.tryBorrow(request({ before: 'stage-1' }))!;
+    desk.divide(1.01, 0);
+    expect(drawing.recalled.aborted).toBe(false);
+    desk.used.set('stage-0', 199 * MB);
+    desk.divide(1.01, 0);
+    expect(drawing.recalled.aborted).toBe(false);
+  });
 });
 
 describe('a division for one that grows', () => {
@@ -289,6 +302,23 @@ describe('waiting for memory', () => {
     expect((await drawing).bytes).toBe(100 * MB);
     await vi.advanceTimersByTimeAsync(5000);
     await Promise.all([tooMuch, alsoLong]);
+  });
+
+  it('calls back enough for all that wait, and lends nothing for long meanwhile', async () => {
+    const desk = new Desk(200 * MB);
+    const long = { brief: false, leastBytes: 90 * MB, comfortableBytes: 90 * MB };
+    const renders = [1, 2, 3, 4].map(() => desk.loans.tryBorrow(request(long))!);
+    const recalled = () => renders.map((loan) => loan.recalled.aborted);
+    const need = { leastBytes: 100 * MB, comfortableBytes: 100 * MB };
+    const [one, two] = [desk.loans.borrow(request(need)), desk.loans.borrow(request({ ...need, process: 'media' }))];
+    expect(recalled()).toEqual([false, false, true, true]);
+    renders[3]!.close();
+    const again = desk.loans.borrow(request({ ...long, patienceMs: 60_000 }));
+    expect(desk.loans.tryBorrow(request({ ...long, leastBytes: 1, comfortableBytes: 1 }))).toBeNull();
+    expect((await one).bytes).toBe(100 * MB);
+    renders[2]!.close();
+    (await two).close();
+    expect((await again).bytes).toBe(90 * MB);
   });
 
   it('is for all that is not soon over while a hold lasts', async () => {

@@ -286,6 +286,7 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
       appetite: renderAppetite(demand),
       onStart: () => this.#change(view, 'running'),
       onPaused: () => this.#change(view, 'queued'),
+      over: () => view.endedAtMs !== null,
       onRefused: (error) => {
         if (view.endedAtMs === null) this.#end(view, 'failed', error.toJSON());
       },

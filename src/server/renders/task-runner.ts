@@ -23,6 +23,8 @@ export interface Task {
   onEvent: (event: Record<string, unknown>) => void;
   /** Called once: its exit code (null: it was killed) and the end of what it wrote to stderr. Not after `cancel`. */
   onEnd: (code: number | null, stderr: string) => void;
+  /** Whether it has told how it ended: then it is not begun anew. */
+  over: () => boolean;
   /** Called instead of `onEnd` when there is no memory for it, or it took more than it may. */
   onRefused: (error: DhError) => void;
 }
@@ -147,6 +149,7 @@ export class ChildTaskRunner implements TaskRunner {
       for (let ended = false; !ended;) {
         const loan = (await borrow?.(entry.slot, task.appetite, signal)) ?? null;
         try {
+          if (signal.aborted) return;
           ended = await this.#runChild(task, entry, loan);
           if (!ended) task.onPaused();
         } finally {
@@ -154,7 +157,9 @@ export class ChildTaskRunner implements TaskRunner {
         }
       }
     } catch (error) {
-      if (!signal.aborted) task.onRefused(DhError.from(error));
+      const refused = DhError.from(error);
+      // One that a server which is stopping did not begin is begun by the next one.
+      if (!signal.aborted && refused.code !== 'shutting_down') task.onRefused(refused);
     }
   }
 
@@ -207,7 +212,7 @@ export class ChildTaskRunner implements TaskRunner {
       entry.child = null;
     }
     over.signal.throwIfAborted();
-    return entry.stop.signal.aborted || !loan?.recalled.aborted;
+    return entry.stop.signal.aborted || task.over() || !loan?.recalled.aborted;
   }
 }
 
