@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.js';
+import { DhError } from '../../src/errors.js';
+import { Helpers } from '../../src/server/helpers.js';
+import type { ServerLoans } from '../../src/server/server-loans.js';
+import type { WorkerPools } from '../../src/tasks/worker-pools.js';
+import type { MemoryLoan } from '../../src/units.js';
+
+const SIZE = { width: 128, height: 128 };
+let cacheDir: string;
+let helpers: Helpers;
+/** How often the memory of a drawing is wanted back as soon as it is lent. */
+let recalls: number;
+let lent: number;
+
+beforeEach(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'dh-live-test-'));
+  lent = 0;
+  const bake = (): Promise<MemoryLoan> => {
+    const recall = new AbortController();
+    if (lent++ < recalls) recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
+    return Promise.resolve({ bytes: 500e6, recalled: recall.signal, close: () => undefined });
+  };
+  helpers = new Helpers({
+    ...{ config: () => loadConfig({}), cacheDir, avatarsDirs: ['avatars'], temp: cacheDir },
+    loans: { bake } as unknown as ServerLoans,
+    pools: { processWork: () => ({ track: (run: () => unknown) => run() }) } as unknown as WorkerPools,
+    log: pino({ level: 'silent' }),
+    clock: () => performance.now(),
+  });
+});
+afterEach(async () => {
+  await helpers.close();
+  await rm(cacheDir, { recursive: true, force: true });
+});
+
+describe('a drawing whose memory is wanted back', () => {
+  const draw = (before: string | null) => helpers.draw('robot', SIZE, { before, patient: false });
+
+  it('is begun again when a new session waits for it, three times at most', async () => {
+    recalls = 2;
+    const { begun, path } = draw('main');
+    await begun;
+    expect(await path).toContain('robot');
+    expect(lent).toBe(3);
+
+    recalls = Infinity;
+    await expect(
+      helpers.draw('robot', { width: 160, height: 160 }, { before: 'main', patient: false }).path,
+    ).rejects.toMatchObject({ code: 'memory_pressure' });
+    expect(lent).toBe(6);
+  });
+
+  it('has failed when the session has a picture meanwhile', async () => {
+    recalls = 1;
+    await expect(draw(null).path).rejects.toMatchObject({ code: 'memory_pressure' });
+    expect(lent).toBe(1);
+  });
+});
