@@ -60,7 +60,7 @@ async function compare(preset: string, count: number): Promise<void> {
     const all = await measure(server);
     const { memoryMb } = (await server.get(`/api/v1/plan?sessions=${count}`)) as { memoryMb: number };
     line(preset, count, memoryMb, all);
-    figures[`${preset}_furtherSessionMb_measured`] = (all.totalMb - one.totalMb) / (count - 1);
+    if (count > 1) figures[`${preset}_furtherSessionMb_measured`] = (all.totalMb - one.totalMb) / (count - 1);
     figures[`${preset}_furtherSessionMb_contract`] = contract.furtherSessionMb;
     for (const [name, mb] of Object.entries(one.byProcess)) figures[`${preset}_1_${name}Mb`] = mb;
     for (const viewer of viewers) await viewer.close();

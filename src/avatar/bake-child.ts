@@ -2,14 +2,15 @@ import { type ChildProcess, fork } from 'node:child_process';
 import pidusage from 'pidusage';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import { MALLOC_ENV } from '../malloc-env.js';
+import { MALLOC_ENV, YOUNG_HEAP_FLAG } from '../malloc-env.js';
 import type { MemoryLoan } from '../units.js';
 import type { BakeReply, BakeRequest } from './bake-worker.js';
 
 /** How often the memory of the process is read, in milliseconds. */
 const MEMORY_INTERVAL = 250;
 /** With a small heap the garbage of drawing is collected sooner: a third less memory for a tenth more time. */
-const HEAP_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=96'];
+const HEAP_FLAGS = [YOUNG_HEAP_FLAG, '--max-old-space-size=96'];
+
 export interface BakeChildOptions {
   request: BakeRequest;
   /** Memory that the process may take, which it gives back when it is gone; null: as much as it wants. */

@@ -24,6 +24,8 @@ export interface MemoryConstants {
   viewerMb: number;
   /** The process that decodes uploads, at work. */
   mediaMb: number;
+  /** What it may take at most, with any sound file: with more, the file is at fault. */
+  mediaMostMb: number;
   /** The process that draws avatars, at work. */
   bakeMb: number;
   bakeMbPerMegapixel: number;
@@ -59,6 +61,7 @@ export const MEMORY_CONSTANTS: MemoryConstants = {
   avatarMbPerMegapixel: 7,
   viewerMb: 0.3,
   mediaMb: 85,
+  mediaMostMb: 250,
   bakeMb: 118,
   bakeMbPerMegapixel: 30,
   measureMb: 145,

@@ -39,7 +39,6 @@ const CONTROL_SLACK_MOST_MB = 400;
 const SPARE_SLACK_SHARE = 0.2;
 /** What a child may take that has all the room it wants, as a multiple of what it needs. */
 const COMFORT = 2;
-const MEDIA_COMFORTABLE_MB = 250;
 const IMAGE_CACHE_SHARE = 0.25;
 const MB = 1e6;
 
@@ -56,8 +55,8 @@ export function bakeAppetite(size: PictureSize, constants: MemoryConstants = MEM
 }
 
 /** Of the process that decodes uploads. */
-export function mediaAppetite({ mediaMb }: MemoryConstants = MEMORY_CONSTANTS): Appetite {
-  return { leastMb: mediaMb, comfortableMb: Math.max(mediaMb, MEDIA_COMFORTABLE_MB) };
+export function mediaAppetite({ mediaMb, mediaMostMb }: MemoryConstants = MEMORY_CONSTANTS): Appetite {
+  return { leastMb: mediaMb, comfortableMb: Math.max(mediaMb, mediaMostMb) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { ProfileSchema } from '../config/schema.js';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import { MALLOC_ENV } from '../malloc-env.js';
+import { MALLOC_ENV, YOUNG_HEAP_FLAG } from '../malloc-env.js';
 import type { MemoryLoan } from '../units.js';
 import type { FrameCost, FrameCosts, MeasuredProfile } from './frame-cost.js';
 import type { MeasurementTask } from './self-measurement-process.js';
@@ -136,7 +136,7 @@ function runChild(
   const task: MeasurementTask = { profiles, background };
   return new Promise((resolve, reject) => {
     const child = fork(entryPath(import.meta.url, './self-measurement-process.js'), [JSON.stringify(task)], {
-      execArgv: ['--max-semi-space-size=2'],
+      execArgv: [YOUNG_HEAP_FLAG],
       env: { ...MALLOC_ENV, ...process.env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

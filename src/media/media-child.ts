@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { createBirpc, type BirpcReturn } from 'birpc';
 import pidusage from 'pidusage';
 import { DhError } from '../errors.js';
+import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
 import type { Closable, MemoryLoan } from '../units.js';
 import type { MediaFunctions, Reply } from './media-protocol.js';
 
@@ -18,8 +19,6 @@ export class ChildRecalled extends ChildLost {
 /** Signals by which a process ends that its own code has driven against the wall. */
 const CRASHES = new Set<NodeJS.Signals | null>(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGABRT', 'SIGTRAP']);
 const MEMORY_CHECK_MS = 100;
-/** No sound file takes more memory. */
-export const SOUND_FILE_BYTES = 250e6;
 
 /** One media process, from its start to its end, with its limits on time and memory. */
 export class MediaChild implements Closable {
@@ -139,7 +138,7 @@ export class MediaChild implements Closable {
     if (rssBytes <= this.#loan.bytes) return;
     const limit = Math.round(this.#loan.bytes / 1e6);
     this.#kill(
-      this.#loan.bytes < SOUND_FILE_BYTES
+      this.#loan.bytes < MEMORY_CONSTANTS.mediaMostMb * 1e6
         ? new DhError('memory_pressure', `Decoding took more than the ${limit} MB that were free.`, {
             hint: 'Try again later, or raise memory.maxMemoryMb.',
           })

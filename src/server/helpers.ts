@@ -35,7 +35,7 @@ export interface DrawingWish {
 
 /** A drawing that waits for memory says so at once, and then after so many waits of some seconds. */
 const TELL_EVERY = 12;
-/** How often a drawing is begun whose memory was wanted back or was too little. */
+/** How often a drawing is begun whose memory was wanted back or was too little, or whose process died. */
 const MOST_ATTEMPTS = 3;
 
 /** The processes that come and go: they draw avatars and decode uploads, with memory that they borrow. */
@@ -113,7 +113,7 @@ export class Helpers implements Closable {
     await Promise.all([this.#uploads.close(), this.#media.close(), this.#bakes.close()]);
   }
 
-  /** Nobody can be told that there is no memory: tries again until there is. */
+  /** A session waits that has no picture without it: tries again until there is memory, and when its process died. */
   async #wait(first: Drawing, begin: () => Drawing): Promise<string> {
     let drawing = first;
     for (let times = 0, begun = 0; ; times++) {
@@ -123,8 +123,12 @@ export class Helpers implements Closable {
         return await drawing.path;
       } catch (error) {
         const { code, message, hint } = DhError.from(error);
-        if (code !== 'memory_pressure' || begun >= MOST_ATTEMPTS) throw error;
-        if (times % TELL_EVERY === 0) this.#parts.log.warn({ reason: message, hint }, 'the avatar waits for memory');
+        const died = code === 'internal';
+        if ((code !== 'memory_pressure' && !died) || begun >= MOST_ATTEMPTS) throw error;
+        if (died) this.#parts.log.warn({ reason: message }, 'drawing the avatar is begun again');
+        else if (times % TELL_EVERY === 0) {
+          this.#parts.log.warn({ reason: message, hint }, 'the avatar waits for memory');
+        }
         drawing = begin();
       }
     }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
 import { DhError } from '../../src/errors.js';
 import { Helpers } from '../../src/server/helpers.js';
@@ -38,7 +38,7 @@ afterEach(async () => {
   await rm(cacheDir, { recursive: true, force: true });
 });
 
-describe('a drawing whose memory is wanted back', () => {
+describe('a drawing whose memory is wanted back, or whose process dies', () => {
   const draw = (before: string | null) => helpers.draw('robot', SIZE, { before, patient: false });
 
   it('is begun again when a new session waits for it, three times at most', async () => {
@@ -53,6 +53,17 @@ describe('a drawing whose memory is wanted back', () => {
       helpers.draw('robot', { width: 160, height: 160 }, { before: 'main', patient: false }).path,
     ).rejects.toMatchObject({ code: 'memory_pressure' });
     expect(lent).toBe(6);
+  });
+
+  it('is begun again when its process was killed', async () => {
+    recalls = 0;
+    const { begun, path } = helpers.draw('presenter', SIZE, { before: 'main', patient: true });
+    await begun;
+    const pids = (): number[] => helpers.pids().find(({ name }) => name === 'bake')!.pids;
+    await vi.waitFor(() => expect(pids()).toHaveLength(1));
+    process.kill(pids()[0]!, 'SIGKILL');
+    expect(await path).toContain('presenter');
+    expect([lent, helpers.failures().bake]).toEqual([2, 1]);
   });
 
   it('has failed when the session has a picture meanwhile', async () => {

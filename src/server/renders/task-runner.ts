@@ -6,7 +6,7 @@ import PQueue from 'p-queue';
 import { DhError } from '../../errors.js';
 import type { Appetite } from '../../guard/memory-division.js';
 import { treeRssBytes } from '../../guard/process-tree.js';
-import { MALLOC_ENV } from '../../malloc-env.js';
+import { MALLOC_ENV, YOUNG_HEAP_FLAG } from '../../malloc-env.js';
 import type { Closable, MemoryLoan } from '../../units.js';
 
 /** A program to run, and who is told of it. */
@@ -71,8 +71,6 @@ interface Entry {
 const PATIENCE = 1000;
 const STDERR_CHARS = 2000;
 const MEMORY_INTERVAL = 1000;
-/** With fewer young objects its heap stays smaller. */
-const LEAN_FLAGS = ['--max-semi-space-size=2'];
 
 /**
  * Runs tasks as child processes of low priority, some at a time; the others wait in line. A task whose memory is wanted
@@ -165,7 +163,7 @@ export class ChildTaskRunner implements TaskRunner {
 
   /** False when it was ended because its memory is needed elsewhere. Throws `memory_pressure` when it takes too much. */
   async #runChild(task: Task, entry: Entry, loan: MemoryLoan | null): Promise<boolean> {
-    const args = [...LEAN_FLAGS, ...task.args(loan?.bytes ?? null)];
+    const args = [YOUNG_HEAP_FLAG, ...task.args(loan?.bytes ?? null)];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...MALLOC_ENV, ...process.env },
