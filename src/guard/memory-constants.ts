@@ -24,8 +24,6 @@ export interface MemoryConstants {
   viewerMb: number;
   /** The process that decodes uploads, at work. */
   mediaMb: number;
-  /** What it may take at most, with any sound file: with more, the file is at fault. */
-  mediaMostMb: number;
   /** The process that draws avatars, at work. */
   bakeMb: number;
   bakeMbPerMegapixel: number;
@@ -61,7 +59,6 @@ export const MEMORY_CONSTANTS: MemoryConstants = {
   avatarMbPerMegapixel: 7,
   viewerMb: 0.3,
   mediaMb: 85,
-  mediaMostMb: 250,
   bakeMb: 118,
   bakeMbPerMegapixel: 30,
   measureMb: 145,

@@ -1,4 +1,5 @@
 import { DhError } from '../errors.js';
+import { SOUND_FILE_MOST_MB } from '../media/media-protocol.js';
 import {
   accountOf,
   bakeMb,
@@ -55,8 +56,8 @@ export function bakeAppetite(size: PictureSize, constants: MemoryConstants = MEM
 }
 
 /** Of the process that decodes uploads. */
-export function mediaAppetite({ mediaMb, mediaMostMb }: MemoryConstants = MEMORY_CONSTANTS): Appetite {
-  return { leastMb: mediaMb, comfortableMb: Math.max(mediaMb, mediaMostMb) };
+export function mediaAppetite({ mediaMb }: MemoryConstants = MEMORY_CONSTANTS): Appetite {
+  return { leastMb: mediaMb, comfortableMb: Math.max(mediaMb, SOUND_FILE_MOST_MB) };
 }
 
 /**

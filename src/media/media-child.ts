@@ -2,9 +2,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { createBirpc, type BirpcReturn } from 'birpc';
 import pidusage from 'pidusage';
 import { DhError } from '../errors.js';
-import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
 import type { Closable, MemoryLoan } from '../units.js';
-import type { MediaFunctions, Reply } from './media-protocol.js';
+import { SOUND_FILE_MOST_MB, type MediaFunctions, type Reply } from './media-protocol.js';
 
 /** The process went away during a call without a limit being the reason: the same call may succeed with a new one. */
 export class ChildLost extends Error {
@@ -138,7 +137,7 @@ export class MediaChild implements Closable {
     if (rssBytes <= this.#loan.bytes) return;
     const limit = Math.round(this.#loan.bytes / 1e6);
     this.#kill(
-      this.#loan.bytes < MEMORY_CONSTANTS.mediaMostMb * 1e6
+      this.#loan.bytes < SOUND_FILE_MOST_MB * 1e6
         ? new DhError('memory_pressure', `Decoding took more than the ${limit} MB that were free.`, {
             hint: 'Try again later, or raise memory.maxMemoryMb.',
           })

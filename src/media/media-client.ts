@@ -1,10 +1,9 @@
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
-import { MEMORY_CONSTANTS } from '../guard/memory-constants.js';
 import { SAMPLE_RATE, type Clock, type Closable, type MemoryLoan } from '../units.js';
 import { JobSlots } from './job-slots.js';
 import { ChildLost, ChildRecalled, MediaChild } from './media-child.js';
-import { PIECE_SAMPLES, type Piece } from './media-protocol.js';
+import { PIECE_SAMPLES, SOUND_FILE_MOST_MB, type Piece } from './media-protocol.js';
 import type { SoundInfo } from './sound-file.js';
 
 export interface MediaClientOptions {
@@ -329,7 +328,7 @@ export class MediaClient implements Closable {
 
 /** Memory that is lent by nobody and wanted back by nobody. */
 function ownMemory(): MemoryLoan {
-  return { bytes: MEMORY_CONSTANTS.mediaMostMb * 1e6, recalled: new AbortController().signal, close: () => undefined };
+  return { bytes: SOUND_FILE_MOST_MB * 1e6, recalled: new AbortController().signal, close: () => undefined };
 }
 
 /** The work's result, or the signal's reason as soon as it aborts. */

@@ -6,6 +6,9 @@ export const PIECE_SAMPLES = 24_000;
 /** Longest that can be asked for: four seconds. */
 export const MOST_PIECE_SAMPLES = 8 * PIECE_SAMPLES;
 
+/** No sound file needs more memory to be decoded, in MB: with more, the file is at fault. */
+export const SOUND_FILE_MOST_MB = 250;
+
 /** Limits of one job. */
 export interface OpenOptions {
   /** Longest sound that is decoded. */
