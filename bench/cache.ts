@@ -7,8 +7,10 @@ import { LRUCache } from 'lru-cache';
 import { ImageCache } from '../src/guard/image-cache.js';
 import { MemoryRegistry } from '../src/guard/memory-registry.js';
 import { load1m } from './lib/machine.js';
+import { benchOptions } from './lib/options.js';
 import { quantile, report, type Targets } from './lib/report.js';
 
+benchOptions({});
 const ITEMS = 100_000;
 const ROUNDS = 9;
 const PICTURE_BYTES = 512 * 512 * 3;

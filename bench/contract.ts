@@ -2,9 +2,9 @@
  * `npm run bench:contract`: the memory that the server says it will use against what is measured, for one session with a
  * viewer and for `--sessions 4` of them, at the sizes of `--presets low,default`.
  */
-import { parseArgs } from 'node:util';
 import { until, type TestServer } from '../test/support/server.js';
 import { load1m, sleep } from './lib/machine.js';
+import { benchOptions, wholeNumber } from './lib/options.js';
 import { report, type Targets } from './lib/report.js';
 import { ANSWERS } from './lib/sentences.js';
 import { startShippedServer } from './lib/shipped-server.js';
@@ -28,16 +28,14 @@ interface Measured {
   byProcess: Record<string, number>;
 }
 
-const { values } = parseArgs({
-  options: {
-    presets: { type: 'string', default: 'low,default' },
-    sessions: { type: 'string', default: '4' },
-    json: { type: 'boolean' },
-  },
+const values = benchOptions({
+  presets: { type: 'string', default: 'low,default' },
+  sessions: { type: 'string', default: '4' },
 });
+const sessions = wholeNumber('sessions', values.sessions);
 const figures: Record<string, number> = { load1m_begin: load1m() };
 const targets: Targets = {};
-for (const preset of values.presets.split(',')) await compare(preset, Number(values.sessions));
+for (const preset of values.presets.split(',')) await compare(preset, sessions);
 figures['load1m_end'] = load1m();
 process.exitCode = report('contract', figures, targets) ? 0 : 1;
 

@@ -3,7 +3,6 @@
  * unit, as fast as it goes. `--matrix` adds the three shipped sizes with three speed presets of x264.
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { AudioQueue } from '../src/audio/audio-queue.js';
@@ -21,6 +20,7 @@ import { shapeSpeech } from '../src/speech/shape.js';
 import { OpusEncoder } from '../src/stream/encoders/opus-encoder.js';
 import { VideoEncoder } from '../src/stream/encoders/video-encoder.js';
 import { FRAME_MS, FRAME_RATE, type AudioChunk, type VisemeCue } from '../src/units.js';
+import { benchOptions, wholeNumber } from './lib/options.js';
 import { mean, quantile, report, type Targets } from './lib/report.js';
 
 const TEXT =
@@ -57,17 +57,14 @@ interface Run {
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const { values } = parseArgs({
-  options: {
-    preset: { type: 'string', default: 'default' },
-    frames: { type: 'string', default: '1000' },
-    matrix: { type: 'boolean', default: false },
-  },
-  strict: false,
+const values = benchOptions({
+  preset: { type: 'string', default: 'default' },
+  frames: { type: 'string', default: '1000' },
+  matrix: { type: 'boolean', default: false },
 });
-const frames = Number(values.frames);
+const frames = wholeNumber('frames', values.frames);
 const speech = await speak();
-const shipped = shippedProfile(String(values.preset));
+const shipped = shippedProfile(values.preset);
 const run = await measure(shipped, frames);
 const figures: Record<string, number> = {
   mean_ms: mean(run.total),

@@ -7,12 +7,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { packagePath } from '../src/entry.js';
 import { HEAP_FLAGS, MALLOC_ENV } from '../src/malloc-env.js';
 import { startServer, until, type TestServer } from '../test/support/server.js';
 import { load1m, sleep, wallMs } from './lib/machine.js';
 import { interrupt, say, sessionFigures } from './lib/main-session.js';
+import { benchOptions, positive } from './lib/options.js';
 import { mean, quantile, report, type Targets } from './lib/report.js';
 import { STORIES } from './lib/sentences.js';
 import { WireViewer } from './lib/wire-viewer.js';
@@ -20,15 +20,15 @@ import { WireViewer } from './lib/wire-viewer.js';
 const SETTLE_MS = 5000;
 const VIDEO_CLOCK = 90_000;
 
-const { values: options } = parseArgs({
-  options: {
-    preset: { type: 'string', default: 'default' },
-    seconds: { type: 'string', default: '60' },
-    rate: { type: 'string', default: '64' },
-    limit: { type: 'string', default: '1500' },
-    json: { type: 'boolean' },
-  },
+const options = benchOptions({
+  preset: { type: 'string', default: 'default' },
+  seconds: { type: 'string', default: '60' },
+  rate: { type: 'string', default: '64' },
+  limit: { type: 'string', default: '1500' },
 });
+const runMs = 1000 * positive('seconds', options.seconds);
+const mbPerS = positive('rate', options.rate);
+positive('limit', options.limit);
 const targets: Targets = {
   peakToLimit: '<= 1.05',
   ladderMs_max: '<= 500',
@@ -93,8 +93,8 @@ async function run(server: TestServer): Promise<void> {
   const skippedBefore = (await sessionFigures(server)).skippedFrames;
   const from = viewer.video.length;
   const beginMs = wallMs();
-  writeFileSync(start, JSON.stringify({ mbPerS: Number(options.rate), softBytes: 0.8 * limitBytes }));
-  for (let said = 1; wallMs() - beginMs < Number(options.seconds) * 1000; said++) {
+  writeFileSync(start, JSON.stringify({ mbPerS, softBytes: 0.8 * limitBytes }));
+  for (let said = 1; wallMs() - beginMs < runMs; said++) {
     const { waiting } = (await server.get('/api/v1/sessions/main')) as { waiting: number };
     if (waiting === 0) await say(server, STORIES[said % STORIES.length]!);
     await sleep(500);

@@ -2,7 +2,6 @@
  * `npm run bench:latency`: how long things take from end to end, with the compiled server at its default preset and the
  * viewer page in a real Chromium. `--verbose` prints each measurement.
  */
-import { parseArgs } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { FRAME_MS } from '../src/units.js';
 import { until, type TestServer } from '../test/support/server.js';
@@ -10,6 +9,7 @@ import { launchBrowser } from '../test/support/viewer-probe.js';
 import { liveToHeard, soundAgainstPicture } from './lib/beep-runs.js';
 import { load1m, sleep } from './lib/machine.js';
 import { say, sessionFigures } from './lib/main-session.js';
+import { benchOptions } from './lib/options.js';
 import { quantile, report, type Targets } from './lib/report.js';
 import { STORIES } from './lib/sentences.js';
 import { startShippedServer } from './lib/shipped-server.js';
@@ -23,7 +23,7 @@ const INTERRUPTIONS = 12;
 /** The browser needs this long to bring sound and picture together. */
 const SETTLE_MS = 3000;
 
-const { values: options } = parseArgs({ options: { verbose: { type: 'boolean' } }, strict: false });
+const options = benchOptions({ verbose: { type: 'boolean' } });
 const figures: Record<string, number> = { load1m_begin: load1m() };
 const targets: Targets = {
   firstPictureMs_p50: '<= 400',

@@ -4,7 +4,6 @@
  * the drawn pictures. `--fit` fits the network of the sound-driven mouth anew instead and writes its weights.
  */
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { MouthTracker } from '../src/avatar/mouth/mouth-tracker.js';
 import { encodeWeights } from '../src/avatar/mouth/sound-net.js';
 import { packagePath } from '../src/entry.js';
@@ -15,10 +14,11 @@ import {
   bestLagMs, closedShare, correlation, playSentence, renderSentences, type BenchSentence, type LipRun,
 } from './lib/lip-run.js'; // prettier-ignore
 import { BENCH_VOICES } from './lib/lip-sentences.js';
+import { benchOptions } from './lib/options.js';
 import { quantile, report, type Targets } from './lib/report.js';
 
 const WEIGHTS_FILE = packagePath('src/avatar/mouth/sound-net-weights.ts');
-const { values } = parseArgs({ options: { fit: { type: 'boolean' } }, strict: false });
+const values = benchOptions({ fit: { type: 'boolean' } });
 
 if (values.fit) {
   const weights = await fitSoundNet((line) => console.log(line));

@@ -8,25 +8,27 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseSize, SIZE_RULE } from '../src/render/picture-settings.js';
 import { until, type TestServer } from '../test/support/server.js';
 import { load1m, sleep, wallMs } from './lib/machine.js';
+import { benchOptions, positive, usage, wholeNumber } from './lib/options.js';
 import { familyOf, memoryOf, type ProcessMemory } from './lib/process-memory.js';
 import { report, type Targets } from './lib/report.js';
 import { ANSWERS } from './lib/sentences.js';
 import { startShippedServer } from './lib/shipped-server.js';
 import { WireViewer } from './lib/wire-viewer.js';
 
-const { values: options } = parseArgs({
-  options: {
-    sessions: { type: 'string', default: '10' },
-    further: { type: 'string', default: '2' },
-    size: { type: 'string', default: '512x512' },
-    seconds: { type: 'string', default: '30' },
-    only: { type: 'string' },
-    json: { type: 'boolean' },
-  },
+const options = benchOptions({
+  sessions: { type: 'string', default: '10' },
+  further: { type: 'string', default: '2' },
+  size: { type: 'string', default: '512x512' },
+  seconds: { type: 'string', default: '30' },
+  only: { type: 'string' },
 });
+const phaseMs = 1000 * positive('seconds', options.seconds);
+const count = wholeNumber('sessions', options.sessions);
+const further = wholeNumber('further', options.further);
+const { width, height } = parseSize(options.size) ?? usage(`--size: ${SIZE_RULE}`);
 interface SessionAnswer {
   state: string;
   waiting: number;
@@ -50,7 +52,7 @@ async function oneSession(): Promise<void> {
     await phase('started', server, sleep(1000));
     await phase('voices', server, speakOnce(server, 'main', 0));
     const viewer = await watch(server, 'main');
-    const endMs = wallMs() + Number(options.seconds) * 1000;
+    const endMs = wallMs() + phaseMs;
     const talk = async (): Promise<void> => {
       for (let turn = 1; wallMs() < endMs; turn++) {
         await speakOnce(server, 'main', turn);
@@ -72,9 +74,6 @@ async function oneSession(): Promise<void> {
 }
 
 async function manySessions(): Promise<void> {
-  const [width = 0, height = 0] = options.size.split('x').map(Number);
-  const count = Number(options.sessions);
-  const further = Number(options.further);
   const folder = mkdtempSync(join(tmpdir(), 'dh-live-bench-'));
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify({ session: { width, height }, limits: { maxSessions: count + further } }));

@@ -8,51 +8,32 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { packagePath } from '../src/entry.js';
 import { FormatContext, Packet, FFmpegError } from 'node-av/lib';
 import { AVMEDIA_TYPE_AUDIO, AVERROR_EOF } from 'node-av/constants';
 import { load1m } from './lib/machine.js';
+import { benchOptions, wholeNumber } from './lib/options.js';
 import { makeBackground, makeClips } from './lib/render-clips.js';
 import { report, type Targets } from './lib/report.js';
 
-const { values } = parseArgs({
-  options: {
-    clips: { type: 'string', default: '200' },
-    slice: { type: 'string', default: '60' },
-    json: { type: 'boolean' },
-    peer: { type: 'string' },
-  },
-  strict: false,
+const values = benchOptions({
+  clips: { type: 'string', default: '200' },
+  slice: { type: 'string', default: '60' },
 });
+const count = wholeNumber('clips', values.clips);
+const slice = Math.min(count, wholeNumber('slice', values.slice));
 const SLICE_REPEATS = 3;
 const AAC_FRAME = 1024;
 
-if (values.peer !== undefined) await runPeer();
-else await main();
-
-/** In a process of its own: one of the two other ways. */
-async function runPeer(): Promise<void> {
-  const [, , ...rest] = process.argv;
-  const [kind, folder, image, temp] = rest.filter((each) => !each.startsWith('--')) as [string, string, string, string];
-  const { clipByClip, singlePass } = await import('./lib/render-peers.js');
-  const begin = performance.now();
-  if (kind === 'single') await singlePass(folder, image, join(temp, 'single.mp4'));
-  else await clipByClip(folder, image, temp, join(temp, 'joined.mp4'));
-  // Without the start of the process and the loading of its modules.
-  process.send?.((performance.now() - begin) / 1000, () => process.disconnect());
-}
+await main();
 
 async function main(): Promise<void> {
-  const count = Number(values.clips);
   const work = await mkdtemp(join(tmpdir(), 'bench-render-'));
   const figures: Record<string, number> = { clips: count };
   try {
     const image = join(work, 'background.png');
     await makeBackground(image);
     await makeClips(join(work, 'all'), count);
-    const slice = Math.min(count, Number(values.slice));
     await makeClips(join(work, 'slice'), slice);
 
     console.log(`load ${load1m().toFixed(1)}; rendering ${count} clips`);
@@ -178,8 +159,9 @@ async function render(work: string, name: string, flags: readonly string[]): Pro
 }
 
 async function peer(kind: 'single' | 'joined', folder: string, image: string, temp: string): Promise<number> {
-  const args = ['--peer=1', kind, folder, image, temp];
-  const child = fork(fileURLToPath(import.meta.url), args, { execArgv: ['--import', 'tsx'] });
+  const child = fork(packagePath('bench/lib/render-peer-process.ts'), [kind, folder, image, temp], {
+    execArgv: ['--import', 'tsx'],
+  });
   let tookS = Number.NaN;
   child.on('message', (seconds: number) => (tookS = seconds));
   const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));

@@ -2,12 +2,12 @@
  * `npm run bench:steady`: a minute in a real Chromium, speech and idle by turns, with the compiled server at its default
  * preset: does the picture keep its pace, does memory stay. `--seconds 600` for a longer one.
  */
-import { parseArgs } from 'node:util';
 import { FRAME_MS, FRAME_RATE } from '../src/units.js';
 import { EventLog, until, type TestServer } from '../test/support/server.js';
 import { launchBrowser } from '../test/support/viewer-probe.js';
 import { load1m, sleep, wallMs } from './lib/machine.js';
 import { hasEnded, processFigures, say, sessionFigures } from './lib/main-session.js';
+import { benchOptions, positive } from './lib/options.js';
 import { mean, quantile, report, type Targets } from './lib/report.js';
 import { STORIES } from './lib/sentences.js';
 import { startShippedServer } from './lib/shipped-server.js';
@@ -18,8 +18,8 @@ const IDLE_MS = 3000;
 const SAMPLE_MS = 1000;
 const MB = 1024 * 1024;
 
-const { values: options } = parseArgs({ options: { seconds: { type: 'string', default: '60' } }, strict: false });
-const runMs = Number(options.seconds) * 1000;
+const options = benchOptions({ seconds: { type: 'string', default: '60' } });
+const runMs = positive('seconds', options.seconds) * 1000;
 const targets: Targets = {
   fps: `>= ${FRAME_RATE - 0.1}`,
   fpsTooMany: '<= 0.1',

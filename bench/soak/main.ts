@@ -8,31 +8,28 @@
  * browser, `--plant leak|cache` with `--in stage|control` and `--rate 20` plants a leak of so many MB a minute, which must
  * be found. `--json`.
  */
-import { parseArgs } from 'node:util';
 import { packagePath } from '../../src/entry.js';
 import { clockText, parseDuration } from '../../src/durations.js';
 import { startServer, type TestServer } from '../../test/support/server.js';
 import { launchBrowser, openPage } from '../../test/support/viewer-probe.js';
 import { HEAP_FLAGS, MALLOC_ENV } from '../../src/malloc-env.js';
 import { load1m, sleep } from '../lib/machine.js';
+import { benchOptions, positive, usage, wholeNumber } from '../lib/options.js';
 import { familyOf, memoryOf } from '../lib/process-memory.js';
 import { SeededRandom } from '../lib/random.js';
 import { countLeast } from './counts.js';
 import { SoakLoad } from './load.js';
 import { Floors, judge, mbPerHour, type Counts, type Verdict } from './verdict.js';
 
-const { values: options } = parseArgs({
-  options: {
-    for: { type: 'string', default: '30m' },
-    warm: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    actors: { type: 'string', default: '3' },
-    chromium: { type: 'boolean', default: false },
-    plant: { type: 'string' },
-    in: { type: 'string', default: 'stage' },
-    rate: { type: 'string', default: '20' },
-    json: { type: 'boolean', default: false },
-  },
+const options = benchOptions({
+  for: { type: 'string', default: '30m' },
+  warm: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  actors: { type: 'string', default: '3' },
+  chromium: { type: 'boolean', default: false },
+  plant: { type: 'string' },
+  in: { type: 'string', default: 'stage' },
+  rate: { type: 'string', default: '20' },
 });
 /** What was closed needs a moment to be gone. */
 const REST_MS = 1000;
@@ -46,7 +43,8 @@ const warmMs = options.warm === undefined ? lengthMs / 3 : duration('warm', opti
 const turnMs = Math.max(5000, (lengthMs - warmMs) / 30 - 3 * REST_MS);
 if (options.plant !== undefined && !['leak', 'cache'].includes(options.plant)) usage('--plant is leak or cache');
 if (!['stage', 'control'].includes(options.in)) usage('--in is stage or control');
-if (!(Number(options.rate) > 0)) usage('--rate is a number of MB a minute');
+const mbPerMin = positive('rate', options.rate);
+const actors = wholeNumber('actors', options.actors);
 
 const server = await startServer({
   nodeArgs: HEAP_FLAGS,
@@ -108,7 +106,7 @@ async function turns(
   while (performance.now() < end) {
     const turnEnd = Math.min(end, performance.now() + turnMs);
     const over = (): boolean => performance.now() >= turnEnd;
-    await Promise.all(Array.from({ length: Number(options.actors) }, () => load.run(over)));
+    await Promise.all(Array.from({ length: actors }, () => load.run(over)));
     await load.settle();
     await sleep(REST_MS);
     await server.post('/api/v1/memory/trim', { level: 'hard' });
@@ -146,16 +144,11 @@ function print(found: Verdict, before: Counts, after: Counts, done: Record<strin
 function planted(): Record<string, string> {
   if (options.plant === undefined) return {};
   const nodeOptions = [process.env['NODE_OPTIONS'] ?? '', `--import ${packagePath('bench/lib/plant.mjs')}`];
-  return { NODE_OPTIONS: nodeOptions.join(' ').trim(), PLANT: options.plant, PLANT_PROCESS: options.in, PLANT_MB_PER_MIN: options.rate }; // prettier-ignore
+  return { NODE_OPTIONS: nodeOptions.join(' ').trim(), PLANT: options.plant, PLANT_PROCESS: options.in, PLANT_MB_PER_MIN: String(mbPerMin) }; // prettier-ignore
 }
 
 function duration(name: string, text: string): number {
   return parseDuration(text, 's') || usage(`--${name} is a time such as 90s, 30m or 2h, not "${text}"`);
-}
-
-function usage(message: string): never {
-  console.error(`soak: ${message}`);
-  process.exit(2);
 }
 
 function say(text: string): void {
