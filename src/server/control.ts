@@ -160,6 +160,7 @@ export class Control {
     });
     this.#memory = new ServerMemory({
       idleQuality,
+      pools: this.#pools,
       config: () => this.#config.memory,
       loans: this.#loans,
       stages: supervisor.stages,

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
 import type { MemoryConfig } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { collectAllGarbage } from '../guard/collect-garbage.js';
 import { refusesWork, type GuardEvent, type GuardState } from '../guard/guard-state.js';
 import { memoryRegistry, type TrimLevel, type TrimReport } from '../guard/memory-registry.js';
 import { MemoryWatchdog, type WatchdogSettings } from '../guard/memory-watchdog.js';
+import { collectAllGarbage } from '../tasks/collect-garbage.js';
+import type { WorkerPools } from '../tasks/worker-pools.js';
 import type { Clock } from '../units.js';
 import type { IdleQualityCap } from './idle-quality-cap.js';
 import type { ServerLoans } from './server-loans.js';
@@ -17,6 +18,7 @@ export interface ServerMemoryParts {
   loans: ServerLoans;
   stages: readonly StageProcess[];
   idleQuality: IdleQualityCap;
+  pools: Pick<WorkerPools, 'collectGarbage'>;
   /** Memory of each process, at most a second old. */
   processes: () => Promise<ProcessFigures[]>;
   /** Whether a process is there now: figures may be of one that has ended since. */
@@ -44,8 +46,8 @@ const SAMPLE_INTERVAL = 1_000;
  * The memory of the whole server. Two watchdogs run in control: one over its own process, which trims its caches and
  * refuses work, and one over the sum of all processes, which has every process trim, makes idle pictures cheaper and
  * refuses work. What is lent is not the sum's matter: neither as a part of the limit, nor as memory that is in use, as
- * long as the borrowers keep to it. Each stage has a watchdog of its own besides. Control is never replaced: when nothing is left to give back it says so
- * in the log and takes no new work.
+ * long as the borrowers keep to it. Each stage has a watchdog of its own besides. Control is never replaced: when nothing
+ * is left to give back it says so in the log and takes no new work.
  */
 export class ServerMemory {
   readonly #parts: ServerMemoryParts;
@@ -68,7 +70,7 @@ export class ServerMemory {
       actions: { refuse: () => undefined },
       clock,
       rss: () => process.memoryUsage.rss(),
-      gc: globalThis.gc && collectInControl,
+      gc: globalThis.gc && ((): void => this.#collect()),
       onEvent: (event) => this.#tell(event),
     });
     this.#sum = new MemoryWatchdog({
@@ -263,6 +265,13 @@ export class ServerMemory {
     );
   }
 
+  /** What goes at once, so that it can be measured, then the rest: control keeps no time with pictures. */
+  #collect(): void {
+    globalThis.gc?.();
+    void collectAllGarbage();
+    void this.#parts.pools.collectGarbage();
+  }
+
   #tell(event: GuardEvent): void {
     const { log, events, loans } = this.#parts;
     const { what, step, detail, ...fields } = event;
@@ -277,9 +286,3 @@ export class ServerMemory {
 
 /** A stage that went away has nothing to trim. */
 function ignore(): void {}
-
-/** What goes at once, so that it can be measured, then the rest: control keeps no time with pictures. */
-function collectInControl(): void {
-  globalThis.gc?.();
-  void collectAllGarbage();
-}

@@ -1,5 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import type { Clock, Closable } from '../units.js';
 import { WorkFigures, type PoolFigures } from './work-figures.js';
@@ -53,6 +54,7 @@ interface Job {
 
 /** More threads than any machine that this is for has use of: the bound of `resize`. */
 export const MOST_THREADS = 64;
+const COLLECT = entryPath(import.meta.url, './collect-worker.js');
 
 /**
  * Threads for one kind of work. The queue is here, not in piscina, which has no priorities: piscina never gets more tasks
@@ -134,6 +136,24 @@ export class WorkerPool implements Closable {
     });
   }
 
+  /**
+   * Collects the garbage of the threads that have nothing to do: a thread that waits for a task never does so by itself.
+   * What is submitted meanwhile waits some 20 ms for its thread. Never rejects.
+   */
+  async collectGarbage(): Promise<void> {
+    const pool = this.#pool;
+    if (!pool || this.#closing) return;
+    const idle = Math.max(0, pool.threads.length - this.#running);
+    await Promise.all(
+      Array.from({ length: idle }, async () => {
+        this.#running += 1;
+        // A thread that ends meanwhile has nothing left to collect.
+        await pool.run(undefined, { filename: COLLECT }).catch(() => undefined);
+        this.#ended();
+      }),
+    );
+  }
+
   /** Refuses what waits, lets what runs end for so long (ms), then ends the threads. Twice is harmless. */
   close(drainMs = 0): Promise<void> {
     this.#closing ??= this.#close(drainMs);
@@ -199,10 +219,14 @@ export class WorkerPool implements Closable {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      this.#running -= 1;
-      if (this.#running === 0) this.#onIdle();
-      this.#next();
+      this.#ended();
     }
+  }
+
+  #ended(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.#onIdle();
+    this.#next();
   }
 
   #explain(error: unknown): DhError {

@@ -86,6 +86,11 @@ export class WorkerPools implements Closable {
     });
   }
 
+  /** Collects the garbage of all threads that have nothing to do. */
+  async collectGarbage(): Promise<void> {
+    await Promise.all(WORK_KINDS.map((kind) => this.#pools[kind].collectGarbage()));
+  }
+
   /** Refuses what waits, lets what runs end for at most `drainMs`, then ends all threads. Twice is harmless. */
   async close(drainMs = 0): Promise<void> {
     await Promise.all(WORK_KINDS.map((kind) => this.#pools[kind].close(drainMs)));

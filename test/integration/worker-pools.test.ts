@@ -24,7 +24,9 @@ beforeAll(() => {
     export const hang = () => { for (;;); };
     export const eat = () => { const all = []; for (;;) all.push(new Array(1e5).fill(Math.random())); };
     export const later = () => { setTimeout(() => { throw new Error('too late'); }, 0); };
-    export const size = (buffer) => buffer.byteLength;`,
+    export const size = (buffer) => buffer.byteLength;
+    export const litter = () => { Array.from({ length: 2e5 }, (_, i) => ({ i, text: 'object ' + i })); };
+    export const heap = () => process.memoryUsage().heapTotal;`,
   );
 });
 afterEach(async () => {
@@ -182,6 +184,27 @@ describe('threads', () => {
     await until(() => pool.stats().threads <= 1);
     expect(() => pool.resize(0)).toThrow(RangeError);
     expect(() => pool.resize(2.5)).toThrow(RangeError);
+  });
+
+  it('that wait for a task can be told to collect their garbage, and do not wait for the others', async () => {
+    const pool = newPool({ threads: 2, keptThreads: 2 });
+    const gate = newGate();
+    const busy = gate.run(pool);
+    await until(() => gate.entered() === 1);
+    await pool.submit({ file, name: 'litter', data: null });
+    const before = await pool.submit<number>({ file, name: 'heap', data: null });
+    await pool.collectGarbage();
+    const after = await pool.submit<number>({ file, name: 'heap', data: null });
+    expect(before - after).toBeGreaterThan(5e6);
+    expect(pool.stats()).toMatchObject({ completed: 3, running: 1 });
+    gate.open();
+    await busy;
+  });
+
+  it('that do not exist are not started in order to collect garbage', async () => {
+    const pool = newPool({ threads: 2 });
+    await pool.collectGarbage();
+    expect(pool.stats()).toMatchObject({ threads: 0, completed: 0 });
   });
 
   it('end at shutdown: what runs may end in time, what waits is refused', async () => {

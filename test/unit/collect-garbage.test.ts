@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { collectAllGarbage } from '../../src/guard/collect-garbage.js';
+import { collectAllGarbage } from '../../src/tasks/collect-garbage.js';
 
 describe('a collection of all garbage', () => {
   it('has let go what nobody holds when it is done, and gives its pages back', async () => {
