@@ -4,7 +4,7 @@ import { bakeStored } from './bake.js';
 import { storeBake } from './bake-cache.js';
 import { Catalogue } from './catalogue.js';
 import { DhError, type ErrorJson } from '../errors.js';
-import { endWithParent } from '../rpc/end-with-parent.js';
+import { endWithParent, sendToParent } from '../rpc/parent.js';
 
 /** Asks for one bake. `spareDir` is used when the cache cannot be written. */
 export interface BakeRequest {
@@ -22,6 +22,8 @@ export type BakeReply =
   | { id: number; kind: 'done'; path: string }
   | { id: number; kind: 'failed'; error: ErrorJson };
 
+const reply: (message: BakeReply) => void = sendToParent;
+
 async function serve(request: BakeRequest): Promise<void> {
   const { id, avatar, width, height, cacheDir, spareDir } = request;
   try {
@@ -38,11 +40,6 @@ async function serve(request: BakeRequest): Promise<void> {
   } catch (error) {
     reply({ id, kind: 'failed', error: DhError.from(error).toJSON() });
   }
-}
-
-function reply(message: BakeReply): void {
-  // The parent may be gone; nobody is left to be told.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
 try {

@@ -4,7 +4,7 @@ import { layOutBaked, type BakedAvatar } from '../avatar/baked.js';
 import { Fit } from '../frames/fit.js';
 import { FramePool } from '../frames/frame-pool.js';
 import { PictureMaker } from '../frames/picture-maker.js';
-import { endWithParent } from '../rpc/end-with-parent.js';
+import { endWithParent } from '../rpc/parent.js';
 import { OpusEncoder } from '../stream/encoders/opus-encoder.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import { CHUNK_SAMPLES, neutralMouth, type AudioChunk } from '../units.js';

@@ -6,7 +6,7 @@ import { createBirpc } from 'birpc';
 import { AV_LOG_QUIET } from 'node-av/constants';
 import { Log } from 'node-av/lib';
 import { MediaJobs } from './media-jobs.js';
-import { endWithParent } from '../rpc/end-with-parent.js';
+import { endWithParent, sendToParent } from '../rpc/parent.js';
 
 Log.setLevel(AV_LOG_QUIET);
 
@@ -16,6 +16,6 @@ endWithParent(() => process.kill(process.pid, 'SIGKILL'));
 const jobs = new MediaJobs();
 createBirpc<Record<string, never>, MediaJobs>(jobs, {
   bind: 'functions',
-  post: (message) => process.send?.(message),
+  post: sendToParent,
   on: (listener) => process.on('message', listener),
 });

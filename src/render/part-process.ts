@@ -3,7 +3,7 @@
  * ends with its parent.
  */
 import { DhError, type ErrorJson } from '../errors.js';
-import { endWithParent } from '../rpc/end-with-parent.js';
+import { endWithParent, sendToParent } from '../rpc/parent.js';
 import type { PartJob } from './part-job.js';
 import { renderPart } from './render-part.js';
 import { StillTemplates } from './still-templates.js';
@@ -18,9 +18,7 @@ endWithParent();
 
 let stills: StillTemplates | null = null;
 
-function send(reply: PartReply): void {
-  process.send?.(reply);
-}
+const send: (reply: PartReply) => void = sendToParent;
 
 process.on('message', (job: PartJob) => {
   stills ??= new StillTemplates(job.output);

@@ -2,7 +2,7 @@ import { LoopDelay } from '../guard/loop-delay.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { MemoryWatchdog } from '../guard/memory-watchdog.js';
 import { youngGeneration } from '../guard/young-generation.js';
-import { endWithParent } from '../rpc/end-with-parent.js';
+import { endWithParent } from '../rpc/parent.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
 import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';

@@ -102,7 +102,7 @@ describe('the media process', () => {
     const whole = await all(client.decode(path));
     const other = client.decode(path);
     const start = [...(await other.next()).value!];
-    const hanging = client.decode(path, { timeoutMs: 400 });
+    const hanging = client.decode(path, { timeoutMs: 1000 });
     await hanging.next();
     const pid = client.pid!;
     process.kill(pid, 'SIGSTOP');
@@ -144,10 +144,9 @@ describe('the media process', () => {
     const client = open();
     const pieces = client.decode(path);
     await pieces.next();
-    process.kill(client.pid!, 'SIGSTOP');
+    // It waits for a call, and is hit before it can read this one.
     const next = pieces.next();
     process.kill(client.pid!, 'SIGSEGV');
-    process.kill(client.pid!, 'SIGCONT');
     expect(await codeOf(next)).toBe('audio_invalid');
     expect((await all(client.decode(path))).length).toBeGreaterThan(0);
   });
