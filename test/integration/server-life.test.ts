@@ -33,7 +33,7 @@ describe('a stage that is lost', () => {
     async (signal) => {
       const server = await start();
       const events = await EventLog.open(server);
-      const text = 'This sentence is long enough that a process can be lost while it is being spoken, and come back.';
+      const text = 'While this is being spoken a process is lost, and comes back.';
       const whole = ((await (await server.post(`${main}/say`, { text })).json()) as Json).utteranceId;
       await events.next('utterance.ended', (data: Json) => data.utteranceId === whole, 20_000);
       const wholeMs = (await events.next('utterance.ended')).data.playedMs as number;
