@@ -29,6 +29,7 @@ const phaseMs = 1000 * positive('seconds', options.seconds);
 const count = wholeNumber('sessions', options.sessions);
 const further = wholeNumber('further', options.further);
 const { width, height } = parseSize(options.size) ?? usage(`--size: ${SIZE_RULE}`);
+if (!['one', 'many', undefined].includes(options.only)) usage('--only is one or many');
 interface SessionAnswer {
   state: string;
   waiting: number;

@@ -45,7 +45,7 @@ export class BakeChild {
         if (watch) clearInterval(watch);
         loan?.recalled.removeEventListener('abort', onRecall);
         loan?.close();
-        this.#outcome ??= { error: this.#failed('internal', 'The process that draws avatars ended unexpectedly.') };
+        this.#outcome ??= { error: this.#failed('task_crashed', 'The process that draws avatars ended unexpectedly.') };
         if ('path' in this.#outcome) resolve(this.#outcome.path);
         else reject(this.#outcome.error);
       };
@@ -93,7 +93,7 @@ export class BakeChild {
     );
   }
 
-  #failed(code: 'internal' | 'memory_pressure', message: string, options?: { hint: string }): DhError {
+  #failed(code: 'task_crashed' | 'memory_pressure', message: string, options?: { hint: string }): DhError {
     this.#options.onFailure();
     return new DhError(code, message, options);
   }

@@ -58,9 +58,9 @@ export class BakeService implements Closable {
   }
 
   /**
-   * Path of a file for `loadBaked`. Throws `avatar_not_found`, `avatar_invalid`, `internal` when the child process
-   * dies, `memory_pressure` when there is no memory for it or it grows over what it has borrowed, and `shutting_down`
-   * after `close`.
+   * Path of a file for `loadBaked`. Throws `avatar_not_found`, `avatar_invalid`, `task_crashed` when the child process
+   * dies, `memory_pressure` when there is no memory for it or it grows over what it has borrowed, `internal` when the disk
+   * is full, and `shutting_down` after `close`.
    */
   bake(avatar: string, size: Size, onProgress?: Progress): Promise<string> {
     return this.draw(avatar, size, onProgress ? { onProgress } : {}).path;

@@ -123,7 +123,7 @@ export class Helpers implements Closable {
         return await drawing.path;
       } catch (error) {
         const { code, message, hint } = DhError.from(error);
-        const died = code === 'internal';
+        const died = code === 'task_crashed';
         if ((code !== 'memory_pressure' && !died) || begun >= MOST_ATTEMPTS) throw error;
         if (died) this.#parts.log.warn({ reason: message }, 'drawing the avatar is begun again');
         else if (times % TELL_EVERY === 0) {

@@ -137,15 +137,16 @@ export class WorkerPool implements Closable {
   }
 
   /**
-   * Collects the garbage of the threads that have nothing to do: a thread that waits for a task never does so by itself.
-   * What is submitted meanwhile waits some 20 ms for its thread. Never rejects.
+   * Collects the garbage of threads that stay and have nothing to do: one that waits for a task never does so by itself.
+   * Those that end after a while are left to that. What is submitted meanwhile waits some 20 ms. Never rejects.
    */
   async collectGarbage(): Promise<void> {
     const pool = this.#pool;
     if (!pool || this.#closing) return;
     const idle = Math.max(0, pool.threads.length - this.#running);
+    const { keptThreads = 0 } = this.#options;
     await Promise.all(
-      Array.from({ length: idle }, async () => {
+      Array.from({ length: Math.min(idle, keptThreads) }, async () => {
         this.#running += 1;
         // A thread that ends meanwhile has nothing left to collect.
         await pool.run(undefined, { filename: COLLECT }).catch(() => undefined);

@@ -86,7 +86,7 @@ export class WorkerPools implements Closable {
     });
   }
 
-  /** Collects the garbage of all threads that have nothing to do. */
+  /** Collects the garbage of all threads that stay and have nothing to do. */
   async collectGarbage(): Promise<void> {
     await Promise.all(WORK_KINDS.map((kind) => this.#pools[kind].collectGarbage()));
   }

@@ -202,9 +202,18 @@ describe('threads', () => {
   });
 
   it('that do not exist are not started in order to collect garbage', async () => {
-    const pool = newPool({ threads: 2 });
+    const pool = newPool({ threads: 2, keptThreads: 1 });
     await pool.collectGarbage();
     expect(pool.stats()).toMatchObject({ threads: 0, completed: 0 });
+  });
+
+  it('end when they are idle, however often garbage is collected', async () => {
+    const pool = newPool({ idleMs: 300 });
+    await echo(pool, 'x');
+    await until(async () => {
+      await pool.collectGarbage();
+      return pool.stats().threads === 0;
+    });
   });
 
   it('end at shutdown: what runs may end in time, what waits is refused', async () => {

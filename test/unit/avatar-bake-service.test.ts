@@ -90,7 +90,7 @@ describe('BakeService', () => {
     const { begun, path } = borrowing.draw('presenter', { width: 1280, height: 720 });
     await begun;
     process.kill(borrowing.pids[0]!, 'SIGKILL');
-    await expect(path).rejects.toMatchObject({ code: 'internal' });
+    await expect(path).rejects.toMatchObject({ code: 'task_crashed' });
     expect(loan.close).toHaveBeenCalledOnce();
     expect([borrowing.pids, borrowing.failures]).toEqual([[], 1]);
     await borrowing.close();

@@ -20,23 +20,28 @@ let lent: number;
 beforeEach(async () => {
   cacheDir = await mkdtemp(join(tmpdir(), 'dh-live-test-'));
   lent = 0;
+  helpers = newHelpers(cacheDir);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await helpers.close();
+  await rm(cacheDir, { recursive: true, force: true });
+});
+
+function newHelpers(folder: string): Helpers {
   const bake = (): Promise<MemoryLoan> => {
     const recall = new AbortController();
     if (lent++ < recalls) recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
     return Promise.resolve({ bytes: 500e6, recalled: recall.signal, close: () => undefined });
   };
-  helpers = new Helpers({
-    ...{ config: () => loadConfig({}), cacheDir, avatarsDirs: ['avatars'], temp: cacheDir },
+  return new Helpers({
+    ...{ config: () => loadConfig({}), cacheDir: folder, avatarsDirs: ['avatars'], temp: cacheDir },
     loans: { bake } as unknown as ServerLoans,
     pools: { processWork: () => ({ track: (run: () => unknown) => run() }) } as unknown as WorkerPools,
     log: pino({ level: 'silent' }),
     clock: () => performance.now(),
   });
-});
-afterEach(async () => {
-  await helpers.close();
-  await rm(cacheDir, { recursive: true, force: true });
-});
+}
 
 describe('a drawing whose memory is wanted back, or whose process dies', () => {
   const draw = (before: string | null) => helpers.draw('robot', SIZE, { before, patient: false });
@@ -64,6 +69,19 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
     process.kill(pids()[0]!, 'SIGKILL');
     expect(await path).toContain('presenter');
     expect([lent, helpers.failures().bake]).toEqual([2, 1]);
+  });
+
+  it.skipIf(process.platform === 'win32')('is not begun again when it cannot be stored', async () => {
+    recalls = 0;
+    // Neither the cache nor the folder for what does not fit there can be made.
+    vi.stubEnv('TMPDIR', '/dev/null');
+    const helpless = newHelpers('/dev/null/cache');
+    const { begun, path } = helpless.draw('robot', SIZE, { before: 'main', patient: true });
+    await begun;
+    await expect(path).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('disk') as string });
+    expect(lent).toBe(1);
+    // It finds no folder that it could remove.
+    await helpless.close().catch(() => undefined);
   });
 
   it('has failed when the session has a picture meanwhile', async () => {
