@@ -16,10 +16,6 @@ export class JobSlots {
     this.#maxWaiting = maxWaiting;
   }
 
-  get inside(): number {
-    return this.#inside;
-  }
-
   get waiting(): number {
     return this.#waiters.length;
   }

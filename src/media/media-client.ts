@@ -7,9 +7,12 @@ import { PIECE_SAMPLES, SOUND_FILE_MOST_MB, type Piece } from './media-protocol.
 import type { SoundInfo } from './sound-file.js';
 
 export interface MediaClientOptions {
-  /** Files open at a time. One that is played while it is decoded stays open as long as it plays. Default 16. */
-  maxJobs?: number;
-  /** Jobs that may wait for that; more get `queue_full`. Default 16. */
+  /**
+   * Files open at a time, and files that are begun at a time. A file that nobody reads from is closed when another one
+   * needs its slot, and opened again when it is read. Default 16.
+   */
+  maxOpen?: number;
+  /** Files that may wait to be begun; more get `queue_full`. Default 16. */
   maxWaiting?: number;
   /**
    * Lends the resident memory for a process, which is killed when it takes more. What it throws is the answer to the
@@ -41,7 +44,9 @@ export interface DecodeOptions extends JobOptions {
 export interface MediaStats {
   pid: number | null;
   rssBytes: number;
+  /** Files that were begun and are not finished, open or not. */
   jobs: number;
+  /** Files that wait to be begun. */
   waiting: number;
   /** How many processes were started so far. */
   starts: number;
@@ -67,8 +72,10 @@ interface Job {
   timeoutMs: number;
   signal: AbortSignal | undefined;
   pieceSamples: number;
-  /** The process in which it is open. */
+  /** The process in which it is open; null: it is not. */
   child: MediaChild | null;
+  /** It has a slot until its first piece is there. */
+  starting: boolean;
   usedMs: number;
   deliveredSamples: number;
   /** Processes that went away during its calls. */
@@ -82,6 +89,8 @@ interface Job {
  */
 export class MediaClient implements Closable {
   readonly #slots: JobSlots;
+  readonly #maxOpen: number;
+  readonly #jobs = new Set<Job>();
   readonly #borrow: NonNullable<MediaClientOptions['borrow']>;
   readonly #idleMs: number;
   readonly #clock: Clock;
@@ -97,7 +106,8 @@ export class MediaClient implements Closable {
   #closed = false;
 
   constructor(options: MediaClientOptions = {}) {
-    this.#slots = new JobSlots(options.maxJobs ?? 16, options.maxWaiting ?? 16);
+    this.#maxOpen = options.maxOpen ?? 16;
+    this.#slots = new JobSlots(this.#maxOpen, options.maxWaiting ?? 16);
     this.#borrow = options.borrow ?? (() => Promise.resolve(ownMemory()));
     this.#idleMs = options.idleMs ?? 20_000;
     this.#clock = options.clock ?? (() => performance.now());
@@ -112,7 +122,7 @@ export class MediaClient implements Closable {
     return {
       pid: this.pid,
       rssBytes: this.pid === null ? 0 : (this.#child?.rssBytes ?? 0),
-      jobs: this.#slots.inside,
+      jobs: this.#jobs.size,
       waiting: this.#slots.waiting,
       starts: this.#starts,
       failures: this.#failures,
@@ -124,7 +134,7 @@ export class MediaClient implements Closable {
     const start = async (): Promise<void> => {
       if (this.#closed) return;
       await this.#liveChild(undefined);
-      if (this.#slots.inside === 0) this.#waitIdle();
+      if (this.#jobs.size === 0) this.#waitIdle();
     };
     // Who needs the process is told why there is none.
     this.#inTurn(start).catch(() => undefined);
@@ -155,7 +165,7 @@ export class MediaClient implements Closable {
 
   /**
    * The sound of a file as 48 kHz mono, in pieces that belong to the caller. Nothing is
-   * decoded further ahead than the piece that is asked for.
+   * decoded further ahead than the piece that is asked for, and a reader that pauses keeps nobody else waiting.
    * @throws DhError `not_found`, `audio_invalid`, `audio_too_long` (after the sound up to the limit, when the file did
    * not say so), `audio_unsupported` (no sound track, or one of an unknown kind), `queue_full`, `media_unavailable`,
    * `task_crashed` (the process went away three times while it worked on the file), `memory_pressure` (none can be lent
@@ -169,6 +179,7 @@ export class MediaClient implements Closable {
       for (;;) {
         const { samples, last } = await this.#call(job, (child) => this.#read(job, child));
         job.deliveredSamples += samples.length;
+        this.#leaveSlot(job);
         if (samples.length > 0) yield samples;
         if (last) return;
       }
@@ -179,7 +190,7 @@ export class MediaClient implements Closable {
 
   /** Ends the process now when it has nothing to do, instead of after its idle time: for when memory is short. */
   endIdle(): void {
-    if (this.#slots.inside > 0) return;
+    if (this.#jobs.size > 0) return;
     clearTimeout(this.#idleTimer);
     const child = this.#child;
     this.#child = null;
@@ -209,26 +220,35 @@ export class MediaClient implements Closable {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT;
     await this.#slots.enter(timeoutMs, options.signal);
     clearTimeout(this.#idleTimer);
-    return {
+    const job: Job = {
       id: this.#nextId++,
       path,
       maxDurationS: options.maxDurationS ?? DEFAULT_MAX_DURATION_S,
       timeoutMs,
       signal: options.signal,
       child: null,
+      starting: true,
       usedMs: 0,
       pieceSamples: options.pieceSamples ?? PIECE_SAMPLES,
       deliveredSamples: 0,
       losses: 0,
     };
+    this.#jobs.add(job);
+    return job;
+  }
+
+  #leaveSlot(job: Job): void {
+    if (job.starting) this.#slots.leave();
+    job.starting = false;
   }
 
   #finish(job: Job): void {
     const child = job.child;
     // Nobody waits for it: what is wrong with the process shows in the next call that matters.
     if (child?.alive) this.#inTurn(() => child.call('close', [job.id], CLOSE_TIMEOUT)).catch(() => undefined);
-    this.#slots.leave();
-    if (this.#slots.inside === 0) this.#waitIdle();
+    this.#leaveSlot(job);
+    this.#jobs.delete(job);
+    if (this.#jobs.size === 0) this.#waitIdle();
   }
 
   /** Makes calls for a job, in turn; again in a new process when the one it was in went away without blame. */
@@ -261,7 +281,17 @@ export class MediaClient implements Closable {
     return job.signal ? orAbort(work, job.signal) : work;
   }
 
+  /** Closes the open file that costs least to open again, as what was read of it is decoded once more then. */
+  async #makeRoom(child: MediaChild): Promise<void> {
+    const open = [...this.#jobs].filter((job) => job.child === child);
+    if (open.length < this.#maxOpen) return;
+    const cheapest = open.reduce((a, b) => (b.deliveredSamples < a.deliveredSamples ? b : a));
+    cheapest.child = null;
+    await child.call('close', [cheapest.id], CLOSE_TIMEOUT);
+  }
+
   async #open(job: Job, child: MediaChild): Promise<SoundInfo> {
+    await this.#makeRoom(child);
     const options = {
       maxDurationS: job.maxDurationS,
       skipSamples: job.deliveredSamples,

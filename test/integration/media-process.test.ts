@@ -232,24 +232,43 @@ describe('the media process', () => {
     expect(await client.probe(path)).toMatchObject({ rateHz: 22_050 });
   });
 
-  it('lets a bounded number wait', async () => {
-    const client = open({ maxJobs: 1, maxWaiting: 1 });
-    const first = client.decode(path);
-    await first.next();
+  it('lets a bounded number wait to be begun', async () => {
+    const client = open({ maxOpen: 1, maxWaiting: 1 });
+    client.warm();
+    await vi.waitFor(() => expect(client.pid).not.toBeNull());
+    process.kill(client.pid!, 'SIGSTOP');
+    const first = client.probe(path);
     const second = client.probe(path);
-    expect(client.stats()).toMatchObject({ jobs: 1, waiting: 1 });
+    expect(client.stats()).toMatchObject({ jobs: 0, waiting: 1 });
     expect(await codeOf(client.probe(path))).toBe('queue_full');
-    await first.return();
-    expect((await second).channels).toBe(1);
-    const again = client.decode(path);
-    await again.next();
-    expect(await codeOf(client.probe(path, { timeoutMs: 20 }))).toBe('queue_full');
     const controller = new AbortController();
+    process.kill(client.pid!, 'SIGCONT');
+    expect((await first).channels).toBe(1);
+    expect((await second).channels).toBe(1);
+    process.kill(client.pid!, 'SIGSTOP');
+    const again = client.probe(path);
+    expect(await codeOf(client.probe(path, { timeoutMs: 20 }))).toBe('queue_full');
     const waiting = client.probe(path, { signal: controller.signal });
     controller.abort(new Error('no longer wanted'));
     await expect(waiting).rejects.toThrow('no longer wanted');
-    await again.return();
+    process.kill(client.pid!, 'SIGCONT');
+    await again;
     expect(client.stats()).toMatchObject({ jobs: 0, waiting: 0 });
+  });
+
+  it('keeps nobody waiting for files whose readers pause; each goes on where it was', async () => {
+    const client = open({ maxOpen: 2, maxWaiting: 1 });
+    const whole = await all(client.decode(path));
+    const paused: { begin: number[]; rest: AsyncGenerator<Int16Array> }[] = [];
+    for (let i = 0; i < 6; i++) {
+      const rest = client.decode(path);
+      paused.push({ begin: [...(await rest.next()).value!], rest });
+    }
+    expect(client.stats()).toMatchObject({ jobs: 6, waiting: 0, starts: 1 });
+    expect((await client.probe(path)).rateHz).toBe(22_050);
+    const read = await Promise.all(paused.map(async ({ begin, rest }) => begin.concat(await all(rest))));
+    for (const samples of read) expect(samples).toEqual(whole);
+    expect(client.stats()).toMatchObject({ jobs: 0, starts: 1, failures: 0 });
   });
 
   it('stops when the signal aborts, even in the middle of a call', async () => {
