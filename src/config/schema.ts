@@ -95,7 +95,7 @@ export const ServerSchema = z.strictObject({
     .string()
     .min(8)
     .optional()
-    .describe('When set, the API (not watching) demands `Authorization: Bearer <token>` or `?token=`.')
+    .describe('When set, the API and `/metrics` (not watching) demand `Authorization: Bearer <token>` or `?token=`.')
     .meta(SECRET),
   publicIp: z
     .union([z.ipv4(), z.ipv6()])

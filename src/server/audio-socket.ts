@@ -5,13 +5,13 @@ import { checkRate } from '../audio/rate.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
-import { authorize, checkOrigin } from './http/app.js';
+import { checkAccess, queryOf } from './http/access.js';
 import { PushSource } from './push-source.js';
 import type { Session, SessionEventName } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
 import { Utterance } from './utterance.js';
 
-const PATH = /^\/api\/v1\/sessions\/([^/]{1,128})\/audio$/;
+const PATH = /^\/api\/v1\/sessions\/([^/?#]{1,128})\/audio(?:\?|$)/;
 /** Longest message: half a second at 192 kHz, and room. */
 const MAX_MESSAGE_BYTES = 256 * 1024;
 /** A live source that sends nothing for this long has finished its utterance, in ms. */
@@ -57,15 +57,14 @@ export class AudioSockets {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
-      const url = new URL(request.url ?? '/', 'http://localhost');
-      const { token, corsOrigins } = this.#config().server;
-      authorize(token, request.headers.authorization, request.url ?? '/');
-      checkOrigin(corsOrigins, request.headers.origin, request.headers.host);
-      const id = PATH.exec(url.pathname)?.[1];
+      checkAccess(this.#config().server, request);
+      const target = request.url ?? '';
+      const id = PATH.exec(target)?.[1];
       if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');
-      const session = this.#sessions.get(decodeURIComponent(id));
-      const rate = checkRate(Number(url.searchParams.get('rate') ?? 16_000));
-      const live = url.searchParams.get('overflow') !== 'wait';
+      const session = this.#sessions.get(decodeId(id));
+      const query = queryOf(target);
+      const rate = checkRate(Number(query.get('rate') ?? 16_000));
+      const live = query.get('overflow') !== 'wait';
       if (this.#busy.has(session)) {
         throw new DhError('source_busy', 'Another source sends sound to this session.', {
           hint: 'Close it, or use another session.',
@@ -199,6 +198,14 @@ class SocketFeed {
     this.#source?.end();
     this.#source = null;
     if (this.#client.isPaused) this.#client.resume();
+  }
+}
+
+function decodeId(id: string): string {
+  try {
+    return decodeURIComponent(id);
+  } catch (error) {
+    throw new DhError('bad_request', `"${id.slice(0, 100)}" in the path is not a name of a session.`, { cause: error });
   }
 }
 

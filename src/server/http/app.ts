@@ -1,14 +1,14 @@
 import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
-import { timingSafeEqual } from 'node:crypto';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { DhError } from '../../errors.js';
+import { checkAccess } from './access.js';
 import { configRoutes } from './config-routes.js';
 import type { ServerContext } from './context.js';
 import { errorHandler } from './errors.js';
 import { limitJson } from './json-body.js';
 import { memoryRoutes } from './memory-routes.js';
-import { metaRoutes } from './meta-routes.js';
+import { metaRoutes, metricsRoute, probeRoutes } from './meta-routes.js';
 import { monitorRoutes } from './monitor-routes.js';
 import { pageRoutes } from './page-routes.js';
 import { renderRoutes } from './render-routes.js';
@@ -27,9 +27,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   });
   context.metrics.http.watch(app);
   app.setErrorHandler(errorHandler(context.log));
-  app.setNotFoundHandler((request) => {
-    throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);
-  });
+  app.setNotFoundHandler(notFound);
   limitJson(app, context);
   await app.register(cors, {
     delegator: (request, done) => {
@@ -45,47 +43,34 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     },
   });
   await app.register(multipart, { limits: { files: 1, fields: 8 } });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async () => {
     if (context.shuttingDown()) throw new DhError('shutting_down', 'The server is stopping.');
-    if (!request.url.startsWith('/api/')) return;
-    const { origin, host, authorization } = request.headers;
-    const { corsOrigins, token } = context.config.server;
-    checkOrigin(corsOrigins, origin, host);
-    authorize(token, authorization, request.url);
   });
-  await app.register(sessionRoutes(context), { prefix: '/api/v1' });
-  await app.register(memoryRoutes(context), { prefix: '/api/v1' });
-  await app.register(monitorRoutes(context), { prefix: '/api/v1' });
-  await app.register(renderRoutes(context), { prefix: '/api/v1' });
-  await app.register(metaRoutes(context));
-  await app.register(configRoutes(context), { prefix: '/api/v1' });
+  await app.register(guarded(context));
+  await app.register(probeRoutes(context));
   await app.register(whepRoutes(context));
   await app.register(pageRoutes);
   return app;
 }
 
-/** Throws `unauthorized` unless no token is set or the right one came in the header or as `?token=`. */
-export function authorize(token: string | undefined, header: string | undefined, url: string): void {
-  if (token === undefined) return;
-  const given = header?.startsWith('Bearer ')
-    ? header.slice('Bearer '.length)
-    : (new URL(url, 'http://localhost').searchParams.get('token') ?? '');
-  const a = Buffer.from(given);
-  const b = Buffer.from(token);
-  if (a.length === b.length && timingSafeEqual(a, b)) return;
-  throw new DhError('unauthorized', 'A valid access token is needed.', {
-    hint: 'Send "Authorization: Bearer <token>", or ?token= where headers cannot be set.',
-  });
+/** What only those may use who `checkAccess` lets in: the API and the figures. */
+function guarded(context: ServerContext) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onRequest', async (request) => checkAccess(context.config.server, request.raw));
+    await app.register(metricsRoute(context));
+    await app.register(
+      async (api) => {
+        // Here as well, so that the hook stands before it: which calls there are is nobody else's business.
+        api.setNotFoundHandler(notFound);
+        for (const routes of [sessionRoutes, memoryRoutes, monitorRoutes, renderRoutes, metaRoutes, configRoutes]) {
+          await api.register(routes(context));
+        }
+      },
+      { prefix: '/api/v1' },
+    );
+  };
 }
 
-/**
- * Throws `origin_forbidden` for a request from a page of another site that was not allowed: without this, any page
- * that somebody visits could make the avatar on their machine speak, or stop it.
- */
-export function checkOrigin(allowed: readonly string[], origin: string | undefined, host: string | undefined): void {
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return;
-  if (URL.canParse(origin) && new URL(origin).host === host) return;
-  throw new DhError('origin_forbidden', 'Pages of another site may not use the API.', {
-    hint: 'Allow the site in server.corsOrigins.',
-  });
+function notFound(request: FastifyRequest): never {
+  throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);
 }

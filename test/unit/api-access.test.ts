@@ -1,0 +1,187 @@
+import type { FastifyInstance } from 'fastify';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigSchema } from '../../src/config/schema.js';
+import { AudioSockets } from '../../src/server/audio-socket.js';
+import { createApp } from '../../src/server/http/app.js';
+import type { ServerContext } from '../../src/server/http/context.js';
+import type { SessionRegistry } from '../../src/server/session-registry.js';
+
+const TOKEN = 'correct horse';
+const BEARER = `Authorization: Bearer ${TOKEN}`;
+const FOREIGN = 'Origin: https://evil.example';
+/** What everybody may ask for: pages, watching, and whether the server lives. */
+const OPEN = /^(\/|\/studio|\/favicon\.ico|\/web\/\*|\/vendor\/.*|\/healthz|\/readyz|\/whep\/.*|\*)$/;
+
+interface Route {
+  method: string;
+  url: string;
+}
+
+const routes: Route[] = [];
+let app: FastifyInstance;
+let port: number;
+let sockets: AudioSockets;
+
+beforeAll(async () => {
+  const config = ConfigSchema.parse({ server: { token: TOKEN } });
+  // All routes are the real ones; only what they do is replaced, by an answer that shows that they were reached.
+  const watch = (instance: FastifyInstance): void => {
+    instance.addHook('onRoute', (route) => {
+      for (const method of [route.method].flat()) routes.push({ method, url: route.url });
+      route.handler = (_request, reply) => reply.header('X-Reached', route.url).send();
+    });
+  };
+  const context = { config, metrics: { http: { watch } }, monitor: {}, shuttingDown: () => false };
+  app = await createApp(context as unknown as ServerContext);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  ({ port } = app.server.address() as AddressInfo);
+  const sessions = { get: () => ({ on: () => undefined, off: () => undefined }) };
+  sockets = new AudioSockets(() => config, sessions as unknown as SessionRegistry, app.server);
+});
+
+afterAll(async () => {
+  sockets.close();
+  await app.close();
+});
+
+const encode = (path: string, which: RegExp): string =>
+  path.replace(which, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+
+/** Ways to write a path that a router, a proxy or a check may read differently from one another. */
+const SPELLINGS: ((path: string) => string)[] = [
+  (path) => path,
+  (path) => encode(path, /[a-z]/),
+  (path) => encode(path, /[a-z]/g),
+  (path) => encode(path, /[a-z]/g).toUpperCase(),
+  (path) => encode(path, /[a-z](?=[^a-z]*$)/),
+  (path) => path.replaceAll('/', '%2f').replace('%2f', '/'),
+  (path) => path.replaceAll('/', '%2F'),
+  (path) => path.replaceAll('/', '%5c'),
+  (path) => encode(path, /[a-z]/).replace('%', '%25'),
+  (path) => path.replace('/', '/%c0%af'),
+  (path) => path.toUpperCase(),
+  (path) => path.replace(/[a-z]/, (letter) => letter.toUpperCase()),
+  (path) => `/${path}`,
+  (path) => `//${path}`,
+  (path) => path.replaceAll('/', '//'),
+  (path) => path.replace(/\/([^/]*)$/, '//$1'),
+  (path) => path.replaceAll('/', '\\'),
+  (path) => `/.${path}`,
+  (path) => `/%2e${path}`,
+  (path) => `/web/..${path}`,
+  (path) => `/web/%2e%2e${path}`,
+  (path) => `/whep/..${path}`,
+  (path) => `/whep/..%2f${path.slice(1)}`,
+  (path) => `/api/../${path.slice(1)}`,
+  (path) => path.replace(/\/([^/]*)$/, '/./$1'),
+  (path) => `${path}/`,
+  (path) => `${path}//`,
+  (path) => `${path}.`,
+  (path) => `${path}/.`,
+  (path) => `${path};x=1`,
+  (path) => `${path};/../../healthz`,
+  (path) => `${path}%00`,
+  (path) => `${path}%20`,
+  (path) => `${path}%2f`,
+  (path) => `${path}?`,
+  (path) => `${path}?token=`,
+  (path) => `${path}?token=wrong+horse%21`,
+  (path) => `${path}?Token=correct+horse`,
+  (path) => `${path}#/healthz`,
+  (path) => `/healthz?${path}`,
+  (path) => `http://x${path}`,
+  (path) => `http://127.0.0.1${path}`,
+  (path) => `HTTP://X${path}`,
+  (path) => `https://user:word@x:1${path}`,
+  (path) => `ws://x${path}`,
+  (path) => `http://x/${path}`,
+  (path) => `http://x${encode(path, /[a-z]/)}`,
+  (path) => `http://[::1]${path}`,
+  (path) => `http:${path}`,
+  (path) => `//[${path}`,
+  (path) => path.slice(1),
+];
+
+/** The answer to one request that is written as it stands. */
+function answerTo(method: string, target: string, headers: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    const lines = [`${method} ${target} HTTP/1.1`, `Host: 127.0.0.1:${port}`, 'Connection: close', ...headers];
+    socket.setEncoding('latin1').on('data', (part: string) => (text += part));
+    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? undefined : reject(error)));
+    socket.on('close', () => resolve(text));
+    // Whoever is let in keeps the connection: seen enough.
+    socket.on('data', () => (text.startsWith('HTTP/1.1 101') ? socket.destroy() : undefined));
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  });
+}
+
+/** Sends each route in each spelling and returns those that reached a handler of the API. */
+async function reached(of: readonly Route[], headers: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  const left = of.flatMap(({ method, url }) =>
+    SPELLINGS.map((spell) => ({ method, target: spell(url.replaceAll(/:\w+/g, 'main')) })),
+  );
+  const work = async (): Promise<void> => {
+    for (let next = left.pop(); next; next = left.pop()) {
+      const answer = await answerTo(next.method, next.target, headers);
+      const [, url] = /^x-reached: (.*)\r$/im.exec(answer) ?? [];
+      if (url !== undefined && !OPEN.test(url)) found.push(`${next.method} ${next.target}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, work));
+  return found;
+}
+
+const guarded = (): Route[] => routes.filter(({ url }) => !OPEN.test(url));
+
+describe('the API, in every method and route and however the path is spelled', () => {
+  it('has all of its routes in this test', () => {
+    const urls = new Set(guarded().map(({ url }) => url));
+    expect(urls).toContain('/metrics');
+    expect(urls).toContain('/api/v1/shutdown');
+    expect(urls).toContain('/api/v1/sessions/:id/say');
+    expect(urls.size).toBeGreaterThan(25);
+    expect([...urls].filter((url) => !url.startsWith('/api/v1/'))).toEqual(['/metrics']);
+  });
+
+  it('lets in who has the token: the spellings are ones that reach a handler', async () => {
+    const spelled = await reached(guarded(), [BEARER]);
+    for (const { method, url } of guarded()) {
+      expect(spelled, `${method} ${url}`).toContain(`${method} ${url.replaceAll(/:\w+/g, 'main')}`);
+    }
+    expect(spelled.length).toBeGreaterThan(5 * guarded().length);
+  });
+
+  it('lets in nobody without the token', async () => {
+    expect(await reached(guarded(), [])).toEqual([]);
+    expect(await reached(guarded(), ['Authorization: Bearer wrong horse!'])).toEqual([]);
+  });
+
+  it('lets in no page of another site, even with the token', async () => {
+    expect(await reached(guarded(), [BEARER, FOREIGN])).toEqual([]);
+    expect(await reached(guarded(), [BEARER, 'Origin: null'])).toEqual([]);
+  });
+});
+
+describe('the WebSocket for sound', () => {
+  const upgrade = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+  const open = async (headers: readonly string[]): Promise<string[]> => {
+    const path = '/api/v1/sessions/main/audio';
+    const all = await Promise.all(
+      SPELLINGS.map(async (spell) => answerTo('GET', spell(path), ['Connection: Upgrade', ...upgrade, ...headers])),
+    );
+    return all.filter((answer) => /^HTTP\/1.1 101|^x-reached/im.test(answer));
+  };
+
+  it('opens for the token', async () => {
+    expect(await open([BEARER])).not.toEqual([]);
+  });
+
+  it('opens for nobody without it, and for no page of another site', async () => {
+    expect(await open([])).toEqual([]);
+    expect(await open([BEARER, FOREIGN])).toEqual([]);
+  });
+});
