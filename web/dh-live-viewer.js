@@ -8,22 +8,24 @@
  *   src       WHEP address. A change switches the stream; without it nothing is shown.
  *   token     access token, if the server asks for one.
  *   fit       auto (default: covers its place while enough of the picture stays visible), cover, contain.
+ *   poster    address of a still picture, shown while there is no live one.
  *   label     name for screen readers; default "Talking avatar".
  *   controls  none: no buttons, no keys; the page calls `turnSoundOn()` from a click of its own.
  *   hotkeys   keys m, f and space work wherever the focus is in the page, not only inside the element.
  *
  * Properties: `state` (see whep.js), `stream`, `video`, `client`, `muted`, `volume` (0…1).
  * Methods: `turnSoundOn()`, `toggleSound()`, `toggleFullscreen()`, `togglePause()`, `reconnect()`.
- * Events (bubbling CustomEvents): `dh-state` {state, message, hint, retryInMs}, `dh-stream` {stream},
+ * Events (bubbling CustomEvents): `dh-state` {state, message, hint, retryInMs, picture, ended}, `dh-stream` {stream},
  * `dh-stats` (see whep.js), `dh-sound` {muted, volume}.
- * Style: `--dh-live-background` behind the picture, `--dh-live-accent` for the button; give the element a size.
+ * Style: `--dh-live-background` behind the picture, `--dh-live-accent` and `--dh-live-accent-text` for the button; give
+ * the element a size. All of it with examples: docs/embedding.md; types: dh-live-viewer.d.ts.
  */
 import { fitBox } from './fit.js';
 import { STYLE, TEMPLATE } from './viewer-parts.js';
 import { WhepClient } from './whep.js';
 
 /** What each state says to a person: a headline and, below it, what happens next. */
-export function describeState({ state, message = '', hint = '', retryInMs = 0 }) {
+export function describeState({ state, message = '', hint = '', retryInMs = 0, picture = true, ended = false }) {
   const soon = retryInMs > 900 ? ` Next try in ${Math.round(retryInMs / 1000)} s.` : '';
   switch (state) {
     case 'connecting':
@@ -32,7 +34,12 @@ export function describeState({ state, message = '', hint = '', retryInMs = 0 })
       return { title: 'Reconnecting…', text: [message, hint].filter(Boolean).join(' ') };
     case 'full':
       return { title: 'The server is full', text: `You will be connected as soon as there is room.${soon}` };
+    case 'live':
+      return picture
+        ? { title: '', text: '' }
+        : { title: 'Sound only', text: [message, hint].filter(Boolean).join(' ') };
     case 'missing':
+      if (ended) return { title: 'The session has ended', text: 'The picture comes back if it is opened again.' };
       return { title: 'No such session', text: `There is no session under this address.${soon}` };
     case 'failed':
       return { title: 'This does not work', text: [message, hint].filter(Boolean).join(' ') };
@@ -43,12 +50,13 @@ export function describeState({ state, message = '', hint = '', retryInMs = 0 })
 
 /** See the comment at the top of this file. */
 export class DhLiveViewer extends HTMLElement {
-  static observedAttributes = ['src', 'token', 'fit', 'label'];
+  static observedAttributes = ['src', 'token', 'fit', 'label', 'poster'];
 
   #client = null;
   #parts = {};
   #resize = null;
   #everSound = false;
+  #userPaused = false;
   #placed = '';
   #idleTimer = 0;
 
@@ -100,6 +108,7 @@ export class DhLiveViewer extends HTMLElement {
     if (before === after) return;
     if (name === 'fit') this.#place(true);
     else if (name === 'label') this.#parts.video.setAttribute('aria-label', after || 'Talking avatar');
+    else if (name === 'poster') this.#showPoster(after);
     else if (this.isConnected) this.#open();
   }
 
@@ -141,7 +150,7 @@ export class DhLiveViewer extends HTMLElement {
     video.muted = false;
     if (video.volume === 0) video.volume = 1;
     try {
-      if (video.srcObject) await video.play();
+      if (video.srcObject && !this.#userPaused) await video.play();
     } catch (error) {
       // An AbortError only means that a new stream came in between; the element plays that one.
       if (error.name !== 'AbortError') {
@@ -161,6 +170,7 @@ export class DhLiveViewer extends HTMLElement {
   togglePause() {
     const { video } = this.#parts;
     if (!video.srcObject) return;
+    this.#userPaused = !video.paused;
     if (video.paused) void video.play().catch(() => {});
     else video.pause();
   }
@@ -190,6 +200,7 @@ export class DhLiveViewer extends HTMLElement {
     client.addEventListener('stream', ({ detail }) => {
       const { video } = this.#parts;
       video.srcObject = detail.stream;
+      this.#userPaused = false;
       void video.play().catch((error) => this.#onPlayRefused(error));
       this.#emit('dh-stream', detail);
     });
@@ -217,6 +228,7 @@ export class DhLiveViewer extends HTMLElement {
     const { status, title, text, retry } = this.#parts;
     const words = describeState(detail);
     this.dataset.state = detail.state;
+    this.toggleAttribute('data-sound-only', detail.picture === false);
     // Only words that changed are spoken again by a screen reader.
     if (title.textContent !== words.title) title.textContent = words.title;
     if (text.textContent !== words.text) text.textContent = words.text;
@@ -225,12 +237,21 @@ export class DhLiveViewer extends HTMLElement {
     this.#showSound();
   }
 
+  #showPoster(address) {
+    const { poster } = this.#parts;
+    if (address) poster.src = address;
+    else poster.removeAttribute('src');
+    poster.hidden = !address;
+  }
+
   #showSound() {
     const { video, mute, sound, volume, controls } = this.#parts;
     if (!video.muted) this.#everSound = true;
     const none = this.getAttribute('controls') === 'none';
     sound.hidden = this.#everSound || this.state !== 'live' || none;
     controls.hidden = none;
+    // The large button says the same already.
+    mute.hidden = volume.hidden = !sound.hidden;
     const silent = video.muted || video.volume === 0;
     mute.dataset.on = String(!silent);
     mute.setAttribute('aria-label', silent ? 'Turn sound on (m)' : 'Turn sound off (m)');

@@ -10,6 +10,7 @@ const LEAVE = 'M9 4v5H4M15 4v5h5M9 20v-5H4M15 20v-5h5';
 
 export const TEMPLATE = `
 <video id="video" playsinline autoplay muted disablepictureinpicture aria-label="Talking avatar"></video>
+<img id="poster" alt="" hidden />
 <div id="paused" class="pill" hidden>Paused</div>
 <button id="sound" type="button" hidden>${icon('', LOUD)}<span>Turn sound on</span></button>
 <div id="status" role="status" aria-live="polite" aria-atomic="true" hidden>
@@ -27,7 +28,7 @@ export const TEMPLATE = `
 
 export const STYLE = `
 :host {
-  display: block; position: relative; overflow: hidden; contain: strict; container-type: inline-size;
+  display: block; position: relative; overflow: hidden; contain: strict; container-type: size;
   min-width: 120px; min-height: 90px;
   background: var(--dh-live-background, #10151c);
   color: #f4f6f8; font: 500 1rem/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
@@ -40,7 +41,12 @@ video {
   object-fit: cover; object-position: 50% 35%; opacity: 0; transition: opacity .3s, filter .3s;
 }
 :host([data-state="live"]) video { opacity: 1; }
-:host([data-state="reconnecting"]) video { opacity: .45; filter: saturate(.5); }
+/* A stage that is replaced is back in less than a second: nothing is dimmed and said for that. */
+:host([data-state="reconnecting"]) video { opacity: .45; filter: saturate(.5); transition-delay: .6s; }
+:host([data-state="reconnecting"]) #status { animation: appear .3s .6s both; }
+@keyframes appear { from { opacity: 0; } }
+#poster { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; object-position: 50% 35%; opacity: .35; }
+:host([data-state="live"]:not([data-sound-only])) #poster, :host([data-state="reconnecting"]) #poster { display: none; }
 #status {
   position: absolute; inset: 0; display: flex; flex-direction: column; gap: .35rem;
   align-items: center; justify-content: center; text-align: center; padding: 1.5rem;
@@ -51,7 +57,7 @@ video {
   width: 28px; height: 28px; margin-bottom: .6rem; border-radius: 50%;
   border: 2.5px solid #ffffff2e; border-top-color: #fff; animation: turn 1s linear infinite;
 }
-:host([data-state="failed"]) .spinner, :host([data-state="missing"]) .spinner { display: none; }
+:host(:is([data-state="failed"], [data-state="missing"], [data-state="live"])) .spinner { display: none; }
 @keyframes turn { to { transform: rotate(1turn); } }
 button {
   font: inherit; color: inherit; border: 0; cursor: pointer; display: inline-flex; align-items: center; gap: .55rem;
@@ -86,6 +92,10 @@ button:focus-visible, input:focus-visible { outline: 2px solid #fff; outline-off
 #volume { width: 96px; accent-color: #fff; height: 24px; cursor: pointer; }
 @container (max-width: 800px) {
   #sound { bottom: 14px; }
+}
+/* A phone on its side: the middle is the speaker's neck. */
+@container (max-height: 460px) and (orientation: landscape) {
+  #sound { left: auto; right: 14px; bottom: 14px; transform: none; }
 }
 @container (max-width: 480px) {
   #sound { min-height: 44px; font-size: .92rem; padding: 0 1rem 0 .8rem; }

@@ -23,23 +23,41 @@ export function preferH264(codecs) {
   return [...codecs].sort((a, b) => rank(a) - rank(b));
 }
 
+/** Why there is no stream. `gone`: the server has forgotten this viewer; there is nothing to take leave of. */
 class Refused extends Error {
   constructor(message, details) {
     super(message);
-    Object.assign(this, { status: 0, code: '', hint: '', waitMs: 0 }, details);
+    Object.assign(this, { status: 0, code: '', hint: '', waitMs: 0, gone: false }, details);
   }
 }
 
 const POST_TIMEOUT_MS = 10_000;
 const FIRST_FRAME_MS = 10_000;
 const GRACE_MS = 1500;
+/** How often a live connection is looked at. */
+const LOOK_MS = 150;
+/** A server sends 50 packets of sound a second: after this long without any, it is asked whether it still sends. */
+const SILENCE_MS = 300;
+/** While nothing arrives it is asked again this often. */
+const ASK_AGAIN_MS = 700;
+/** A stage process is replaced within a second: for this long after a loss the waits for it are short. */
+const QUICK_MS = 3000;
+
+/** What to do in a browser that has none of the server's picture codecs. */
+export function codecHint(userAgent) {
+  return /Firefox\//.test(userAgent)
+    ? 'In Firefox, switch the OpenH264 plugin on (Add-ons and themes, Plugins), or use Chrome, Edge or Safari.'
+    : 'Use Chrome, Edge or Safari.';
+}
 
 /**
  * Watches one WHEP stream (draft-ietf-wish-whep) and reconnects on its own for as long as it runs.
  *
  * Events, all CustomEvent:
- *  - `state`: `{state, message, hint, retryInMs}`, state one of `connecting`, `live`, `reconnecting`, `full`,
- *    `missing` (these all go on trying), `failed` (a later try would be refused too), `closed`.
+ *  - `state`: `{state, message, hint, retryInMs, picture, ended}`, state one of `connecting`, `live`, `reconnecting`, `full`,
+ *    `missing` (these all go on trying), `failed` (a later try would be refused too), `closed`. `picture` is false while
+ *    only sound comes, because the browser has no codec for the picture; message and hint then say so. `ended` is true
+ *    when a session is missing that was shown before.
  *  - `stream`: `{stream}`, a new MediaStream with both tracks, once per connection.
  *  - `stats`: once a second while live `{fps, width, height, packetsLost, jitterMs, roundTripMs}`; null: not known.
  */
@@ -48,6 +66,7 @@ export class WhepClient extends EventTarget {
   #token;
   #stallMs;
   #backoff;
+  #quick = new Backoff({ minMs: 80, maxMs: 300, factor: 1.5 });
   #state = 'closed';
   #running = false;
   #wasLive = false;
@@ -55,7 +74,10 @@ export class WhepClient extends EventTarget {
   #pc = null;
   #stream = null;
   #resource = null;
+  #etag = null;
   #abort = null;
+  #soundOnly = false;
+  #quickUntil = -Infinity;
   #retryTimer = 0;
   #graceTimer = 0;
   #watchTimer = 0;
@@ -127,7 +149,7 @@ export class WhepClient extends EventTarget {
 
   #show(state, details = {}) {
     this.#state = state;
-    const detail = { state, message: '', hint: '', retryInMs: 0, ...details };
+    const detail = { state, message: '', hint: '', retryInMs: 0, picture: true, ended: false, ...details };
     this.dispatchEvent(new CustomEvent('state', { detail }));
   }
 
@@ -143,21 +165,32 @@ export class WhepClient extends EventTarget {
       await pc.setLocalDescription();
       const answer = await this.#post(pc.localDescription.sdp, attempt);
       if (attempt !== this.#attempt) return;
-      if (answer.iceServers.length) pc.setConfiguration({ iceServers: answer.iceServers });
+      // The rest of the configuration cannot change any more, so it has to be there again.
+      if (answer.iceServers.length) pc.setConfiguration({ ...pc.getConfiguration(), iceServers: answer.iceServers });
       await pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
       if (attempt === this.#attempt) this.#watch(pc);
     } catch (error) {
-      if (attempt === this.#attempt) this.#retry(error);
+      if (attempt !== this.#attempt) return;
+      if (error.code === 'codec_unsupported' && !this.#soundOnly) {
+        this.#soundOnly = true;
+        this.#drop();
+        return this.#connect();
+      }
+      // What the browser itself throws, another try would throw too.
+      this.#retry(error instanceof Refused ? error : new Refused(`${error.message || error}`, { status: 422 }));
     }
   }
 
   #createPeer() {
     const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     const stream = new MediaStream();
-    const video = pc.addTransceiver('video', { direction: 'recvonly' });
+    // Sound first: the first line carries the connection of all, and an answer may refuse the picture.
     pc.addTransceiver('audio', { direction: 'recvonly' });
-    const codecs = RTCRtpReceiver.getCapabilities?.('video')?.codecs;
-    if (codecs && video.setCodecPreferences) video.setCodecPreferences(preferH264(codecs));
+    if (!this.#soundOnly) {
+      const video = pc.addTransceiver('video', { direction: 'recvonly' });
+      const codecs = RTCRtpReceiver.getCapabilities?.('video')?.codecs;
+      if (codecs && video.setCodecPreferences) video.setCodecPreferences(preferH264(codecs));
+    }
     pc.addEventListener('track', ({ track }) => {
       stream.addTrack(track);
       if (pc !== this.#pc || stream.getTracks().length > 1) return;
@@ -193,7 +226,10 @@ export class WhepClient extends EventTarget {
       const location = response.headers.get('Location');
       const resource = location ? new URL(location, response.url).href : null;
       if (attempt !== this.#attempt) this.#release(resource);
-      else this.#resource = resource;
+      else {
+        this.#resource = resource;
+        this.#etag = response.headers.get('ETag');
+      }
       return { sdp: await response.text(), iceServers: iceServersOf(response.headers.get('Link')) };
     } finally {
       clearTimeout(timeout);
@@ -207,40 +243,37 @@ export class WhepClient extends EventTarget {
   /** Looks whether pictures (or, without a picture track, sound packets) keep coming. */
   #watch(pc) {
     const hasVideo = pc.getTransceivers().some((t) => t.receiver.track.kind === 'video' && isReceiving(t));
-    let lastCount = 0;
-    let lastBytes = 0;
-    let lastChange = performance.now();
-    let lastShown = 0;
+    const begunAt = performance.now();
+    let [lastCount, lastPackets] = [0, 0];
+    let [changedAt, heardAt, askedAt, shownAt] = [begunAt, begunAt, begunAt, 0];
     let wasHidden = false;
     let live = false;
     const look = async () => {
       const report = await pc.getStats().catch(() => null);
       if (pc !== this.#pc) return;
       const now = performance.now();
-      const inbound =
-        report &&
-        [...report.values()].find((s) => s.type === 'inbound-rtp' && s.kind === (hasVideo ? 'video' : 'audio'));
+      const streams = [...(report?.values() ?? [])].filter(({ type }) => type === 'inbound-rtp');
+      const inbound = streams.find(({ kind }) => kind === (hasVideo ? 'video' : 'audio'));
       const count = (hasVideo ? inbound?.framesDecoded : inbound?.packetsReceived) ?? 0;
-      const bytes = inbound?.bytesReceived ?? 0;
+      const packets = streams.reduce((sum, { packetsReceived = 0 }) => sum + packetsReceived, 0);
       const hidden = document.visibilityState === 'hidden';
       // A hidden tab may pause decoding: there, packets that arrive are enough.
-      const fresh = count !== lastCount || (hidden && bytes !== lastBytes) || (wasHidden && !hidden);
-      if (fresh) lastChange = now;
+      const fresh = count !== lastCount || (hidden && packets !== lastPackets) || (wasHidden && !hidden);
+      if (fresh) changedAt = now;
+      if (packets !== lastPackets) heardAt = now;
       if (count > 0 && !live) {
         live = true;
         this.#wasLive = true;
         this.#backoff.reset();
-        this.#show('live');
+        this.#quick.reset();
+        this.#show('live', hasVideo ? {} : noPicture());
       }
-      if (live && now - lastShown >= 950) {
+      if (live && now - shownAt >= 950) {
         this.dispatchEvent(new CustomEvent('stats', { detail: summary(report, inbound, count) }));
-        lastShown = now;
+        shownAt = now;
       }
-      lastCount = count;
-      lastBytes = bytes;
-      wasHidden = hidden;
-      const patienceMs = live ? this.#stallMs : FIRST_FRAME_MS;
-      if (now - lastChange > patienceMs) {
+      [lastCount, lastPackets, wasHidden] = [count, packets, hidden];
+      if (now - changedAt > (live ? this.#stallMs : FIRST_FRAME_MS)) {
         return this.#retry(
           live
             ? new Refused('The picture stopped.')
@@ -249,23 +282,54 @@ export class WhepClient extends EventTarget {
               }),
         );
       }
-      this.#watchTimer = setTimeout(look, live ? 500 : 60);
+      if (live && now - heardAt > SILENCE_MS && now - askedAt > ASK_AGAIN_MS) {
+        askedAt = now;
+        void this.#ask(pc);
+      }
+      this.#watchTimer = setTimeout(look, live ? LOOK_MS : 60);
     };
     void look();
   }
 
-  #retry(error) {
+  /**
+   * Asks the server whether it still knows this viewer, with a PATCH that changes nothing (RFC 9725, section 4.3.1). A
+   * server whose media process was replaced does not; a mere gap of the network is left to ICE.
+   */
+  async #ask(pc) {
+    if (!this.#resource) return;
+    const { sdp } = pc.localDescription;
+    const lines = ['ice-ufrag', 'ice-pwd'].map((name) => new RegExp(`^a=${name}:.+$`, 'm').exec(sdp)?.[0].trim());
+    const response = await fetch(this.#resource, {
+      method: 'PATCH',
+      headers: {
+        'Content-Type': 'application/trickle-ice-sdpfrag',
+        ...(this.#etag ? { 'If-Match': this.#etag } : {}),
+        ...this.#authorization(),
+      },
+      body: `${lines.join('\r\n')}\r\na=end-of-candidates\r\n`,
+    }).catch(() => null);
+    if (pc !== this.#pc || ![404, 409].includes(response?.status)) return;
+    this.#retry(new Refused('The connection was lost.', { gone: true }));
+  }
+
+  #retry({ message, status, code, hint, waitMs, gone }) {
+    if (gone) this.#resource = null;
+    if (this.#state === 'live') this.#quickUntil = performance.now() + QUICK_MS;
     this.#drop();
     if (!this.#running) return;
-    const { message, status = 0, code = '', hint = '', waitMs = 0 } = error;
     const { state, retry } = outcomeOf(status, code);
     if (!retry) return this.#show(state, { message, hint });
-    const retryInMs = this.#backoff.next(state === 'missing' ? Math.max(waitMs, 3000) : waitMs);
+    const quick = status === 409 && performance.now() < this.#quickUntil;
+    const retryInMs = gone
+      ? 0
+      : quick
+        ? this.#quick.next()
+        : this.#backoff.next(state === 'missing' ? Math.max(waitMs, 3000) : waitMs);
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = 0;
       this.#connect();
     }, retryInMs);
-    this.#show(state, { message, hint, retryInMs });
+    this.#show(state, { message, hint, retryInMs, ended: state === 'missing' && this.#wasLive });
   }
 
   #drop() {
@@ -289,6 +353,14 @@ export class WhepClient extends EventTarget {
     if (!resource) return;
     fetch(resource, { method: 'DELETE', keepalive: true, headers: this.#authorization() }).catch(() => {});
   }
+}
+
+function noPicture() {
+  return {
+    picture: false,
+    message: 'This browser cannot show the picture (no H.264), only the sound comes.',
+    hint: codecHint(navigator.userAgent),
+  };
 }
 
 function isReceiving(transceiver) {

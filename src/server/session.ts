@@ -148,15 +148,7 @@ export class Session extends EventEmitter<SessionEventMap> {
 
   /** Answers a WHEP offer. Throws `session_not_live`, `viewer_limit`, `sdp_invalid`. */
   async addViewer(viewerId: string, offer: string): Promise<string> {
-    if (!this.#open) {
-      throw new DhError(
-        'session_not_live',
-        `Session "${this.id}" is ${this.#state === 'down' ? 'restarting' : 'starting'}.`,
-        {
-          hint: 'Try again in a second.',
-        },
-      );
-    }
+    if (!this.#open) throw this.#notLive();
     try {
       return await this.stage.api.addViewer(this.id, viewerId, offer);
     } catch (error) {
@@ -165,6 +157,12 @@ export class Session extends EventEmitter<SessionEventMap> {
       if (code !== 'stage_unavailable') throw error;
       throw new DhError('session_not_live', message, { ...(hint === undefined ? {} : { hint }), cause: error });
     }
+  }
+
+  /** Whether the stage serves this viewer. Throws `session_not_live` while there is no stage. */
+  async hasViewer(viewerId: string): Promise<boolean> {
+    if (!this.#open) throw this.#notLive();
+    return this.stage.api.hasViewer(this.id, viewerId);
   }
 
   async removeViewer(viewerId: string): Promise<boolean> {
@@ -348,6 +346,11 @@ export class Session extends EventEmitter<SessionEventMap> {
     await api.beginUtterance(this.id, { id: utterance.id, overflow: utterance.overflow, startSample });
     for await (const slice of utterance.remaining()) await api.pushSound(this.id, utterance.id, slice);
     await api.endUtterance(this.id, utterance.id);
+  }
+
+  #notLive(): DhError {
+    const message = `Session "${this.id}" is ${this.#state === 'down' ? 'restarting' : 'starting'}.`;
+    return new DhError('session_not_live', message, { hint: 'Try again in a second.' });
   }
 
   #setState(state: SessionState): void {

@@ -42,6 +42,7 @@ export interface StageApi {
   endUtterance(sessionId: string, utteranceId: string): Promise<void>;
   interrupt(sessionId: string): Promise<Interrupted>;
   addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
+  hasViewer(sessionId: string, viewerId: string): Promise<boolean>;
   removeViewer(sessionId: string, viewerId: string): Promise<boolean>;
   /**
    * Changes a running session without a missing frame. Queue length, bit rates and idle quality cost nothing; another

@@ -175,6 +175,10 @@ export class StageSession implements Closable {
     return this.#hub.addViewer(id, offerSdp);
   }
 
+  hasViewer(id: string): boolean {
+    return this.#hub.hasViewer(id);
+  }
+
   removeViewer(id: string): boolean {
     return this.#hub.removeViewer(id);
   }

@@ -58,6 +58,7 @@ export class Stage {
     endUtterance: async (sessionId, utteranceId) => this.#get(sessionId).end(utteranceId),
     interrupt: async (sessionId) => this.#get(sessionId).interrupt(),
     addViewer: async (sessionId, viewerId, offer) => this.#addViewer(sessionId, viewerId, offer),
+    hasViewer: async (sessionId, viewerId) => this.#sessions.get(sessionId)?.hasViewer(viewerId) ?? false,
     removeViewer: async (sessionId, viewerId) => this.#sessions.get(sessionId)?.removeViewer(viewerId) ?? false,
     updateSession: async (id, profile, bakedPath, maxViewers) =>
       this.#get(id).update({ profile, bakedPath, maxViewers }),

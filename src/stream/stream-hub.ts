@@ -264,6 +264,10 @@ export class StreamHub implements Closable {
     }
   }
 
+  hasViewer(id: string): boolean {
+    return this.#viewers.has(id);
+  }
+
   /** Closes a viewer; false when there is none of that id. */
   removeViewer(id: string): boolean {
     const viewer = this.#viewers.get(id);

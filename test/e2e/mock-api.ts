@@ -32,6 +32,12 @@ export interface MockApi {
   patchError: { status: number; code: string; message: string; hint?: string } | null;
   /** As a server that has neither registry nor history nor live settings. */
   older: boolean;
+  /** Offers without H.264 get no picture, as from the real server: by an answer with sound only, or by a 422. */
+  h264Only: 'answer' | 'refuse' | null;
+  /** Further headers of the answers to offers. */
+  answerHeaders: Record<string, string>;
+  /** Forgets all viewers, as a server whose media process was replaced: nothing arrives any more. */
+  forgetViewers(): Promise<void>;
   /** Forgets calls and switches; sessions are the first two again. */
   reset(): void;
   close(): Promise<void>;
@@ -144,6 +150,9 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     patches: [] as MockApi['patches'],
     patchError: null as MockApi['patchError'],
     older: false,
+    h264Only: null as MockApi['h264Only'],
+    answerHeaders: {} as Record<string, string>,
+    forgetViewers: async () => (await publisher()).evaluate<void>('forgetAll()'),
     reset() {
       Object.assign(api, {
         refuse: null,
@@ -151,6 +160,8 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
         refuseOnce: false,
         patchError: null,
         older: false,
+        h264Only: null,
+        answerHeaders: {},
         alerts: [],
       });
       limitMb = 4000;
@@ -312,7 +323,7 @@ function serveFiles(app: FastifyInstance) {
 
 function serveWhep(
   app: FastifyInstance,
-  api: Pick<MockApi, 'refuse'>,
+  api: Pick<MockApi, 'refuse' | 'h264Only' | 'answerHeaders'>,
   sessions: Set<string>,
   publisher: () => Promise<Page>,
   state: { viewers: number },
@@ -326,13 +337,24 @@ function serveWhep(
     if (!sessions.has(id)) return fail(reply, 404, 'session_not_found');
     const viewer = `v${(state.viewers += 1)}`;
     const offer = (body as Buffer).toString();
+    const hidden = api.h264Only !== null && !/ H264\//.test(offer);
+    if (hidden && api.h264Only === 'refuse' && offer.includes('m=video')) {
+      return fail(reply, 422, 'codec_unsupported', 'The offer has no H.264.');
+    }
     const page = await publisher();
-    const answer = await page.evaluate<string>(`publish(${JSON.stringify(viewer)}, ${JSON.stringify(offer)})`);
-    return reply.code(201).type('application/sdp').header('Location', `/whep/${id}/${viewer}`).send(answer);
+    const call = `publish(${JSON.stringify(viewer)}, ${JSON.stringify(offer)}, ${hidden})`;
+    const answer = await page.evaluate<string>(call);
+    reply.headers({ Location: `/whep/${id}/${viewer}`, ETag: `"${viewer}"`, ...api.answerHeaders });
+    return reply.code(201).type('application/sdp').send(answer);
+  });
+  app.patch<{ Params: { viewer: string } }>('/whep/:id/:viewer', async ({ params: { viewer }, headers }, reply) => {
+    const page = await publisher();
+    if (!(await page.evaluate(`${JSON.stringify(viewer)} in peers`))) return fail(reply, 404, 'viewer_not_found');
+    return reply.code(headers['if-match'] === `"${viewer}"` ? 204 : 412).send();
   });
   app.delete<{ Params: { viewer: string } }>('/whep/:id/:viewer', async ({ params: { viewer } }, reply) => {
     const page = await publisher();
-    await page.evaluate(`peers[${JSON.stringify(viewer)}].close()`);
+    await page.evaluate(`peers[${JSON.stringify(viewer)}]?.close()`);
     return reply.code(200).send();
   });
 }
@@ -369,11 +391,16 @@ tone.connect(out);
 tone.start();
 stream.addTrack(out.stream.getAudioTracks()[0]);
 window.peers = {};
-window.publish = async (viewer, offer) => {
+window.forgetAll = () => {
+  for (const pc of Object.values(peers)) for (const sender of pc.getSenders()) void sender.replaceTrack(null);
+  window.peers = {};
+};
+window.publish = async (viewer, offer, noPicture) => {
   const pc = new RTCPeerConnection();
   peers[viewer] = pc;
   await pc.setRemoteDescription({ type: 'offer', sdp: offer });
-  for (const track of stream.getTracks()) pc.addTrack(track, stream);
+  if (noPicture) pc.getTransceivers().find((t) => t.receiver.track.kind === 'video')?.stop();
+  for (const track of stream.getTracks()) if (!noPicture || track.kind === 'audio') pc.addTrack(track, stream);
   await pc.setLocalDescription();
   await new Promise((resolve) => {
     if (pc.iceGatheringState === 'complete') resolve();

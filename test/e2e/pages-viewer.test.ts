@@ -114,6 +114,64 @@ describe('the viewer page', () => {
     expect(deletes()).toBe(1);
   });
 
+  it('is back in a moment when the server has forgotten it', async () => {
+    const page = await pages.open('/');
+    await live(page);
+    await page.evaluate(
+      'window.seen = []; document.addEventListener("dh-state", (event) => window.seen.push(event.detail.state))',
+    );
+    const begin = performance.now();
+    await pages.api.forgetViewers();
+    await holds(page, 'window.seen.at(-1) === "live"');
+    // Sooner than it takes to notice that the picture stands still.
+    expect(performance.now() - begin).toBeLessThan(2500);
+    expect(pages.api.calls.filter((call) => call.startsWith('PATCH /whep/main/')).length).toBeGreaterThan(0);
+    // There is nothing to take leave of.
+    expect([posts(), deletes()]).toEqual([2, 0]);
+  });
+
+  it('takes ICE servers that the answer names', async () => {
+    const page = await pages.open('/blank');
+    pages.api.answerHeaders = { Link: '<stun:127.0.0.1:9>; rel="ice-server"' };
+    await page.goto(pages.api.url);
+    await live(page);
+    expect(pages.errors).toEqual([]);
+  });
+
+  it('says what is wrong with an answer that the browser cannot use, once', async () => {
+    const page = await pages.open('/blank', {
+      script: `RTCPeerConnection.prototype.setRemoteDescription = () =>
+        Promise.reject(new DOMException('Failed to parse this.', 'OperationError'));`,
+    });
+    await page.goto(pages.api.url);
+    await page.getByRole('status').getByText('Failed to parse this.').waitFor();
+    await page.getByRole('button', { name: 'Try again' }).waitFor();
+    expect(posts()).toBe(1);
+  });
+
+  it.each(['answer', 'refuse'] as const)(
+    'plays the sound and says why there is no picture without H.264 (the server says so by %s)',
+    async (how) => {
+      const script = `
+        const capabilities = RTCRtpReceiver.getCapabilities;
+        RTCRtpReceiver.getCapabilities = (kind) => {
+          const { codecs, ...rest } = capabilities.call(RTCRtpReceiver, kind);
+          return { ...rest, codecs: codecs.filter(({ mimeType }) => mimeType !== 'video/H264') };
+        };
+        document.addEventListener('dh-state', ({ detail }) => (window.last = detail));`;
+      const page = await pages.open('/blank', { script });
+      pages.api.h264Only = how;
+      await page.goto(pages.api.url);
+      await page.getByRole('status').getByText('This browser cannot show the picture (no H.264)').waitFor();
+      await page.getByText('Use Chrome, Edge or Safari.').waitFor();
+      expect(await page.evaluate('[last.state, last.picture]')).toEqual(['live', false]);
+      await page.getByRole('button', { name: 'Turn sound on' }).click();
+      await holds(page, `!${video}.muted && !${video}.paused && ${video}.currentTime > 0`);
+      expect(posts()).toBe(how === 'answer' ? 1 : 2);
+      expect(pages.errors).toEqual([]);
+    },
+  );
+
   it('tells the server when the page is left', async () => {
     const page = await pages.open('/');
     await live(page);

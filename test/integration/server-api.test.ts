@@ -235,8 +235,10 @@ describe('watching', () => {
       status: 404,
       code: 'session_not_found',
     });
-    const gone = await fetch(`${server.url}/whep/main/00000000-0000-4000-8000-000000000000`, { method: 'DELETE' });
-    expect(await errorOf(gone)).toMatchObject({ status: 404, code: 'viewer_not_found' });
+    for (const method of ['PATCH', 'DELETE']) {
+      const gone = await fetch(`${server.url}/whep/main/00000000-0000-4000-8000-000000000000`, { method });
+      expect(await errorOf(gone)).toMatchObject({ status: 404, code: 'viewer_not_found' });
+    }
   });
 
   it('answers the pre-flight request of any page', async () => {

@@ -301,7 +301,9 @@ describe('coming and going', () => {
     for (const id of ['a', 'b', 'c']) await join(id);
     await expect(hub.addViewer('d', OFFER)).rejects.toMatchObject({ code: 'viewer_limit', status: 503 });
     await expect(hub.addViewer('a', OFFER)).rejects.toThrow(RangeError);
+    expect(hub.hasViewer('a')).toBe(true);
     expect(hub.removeViewer('a')).toBe(true);
+    expect(hub.hasViewer('a')).toBe(false);
     expect(hub.removeViewer('a')).toBe(false);
     await join('d');
     expect(counts).toEqual([1, 2, 3, 2, 3]);

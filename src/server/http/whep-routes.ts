@@ -36,21 +36,24 @@ export function whepRoutes({ sessions, memory }: ServerContext) {
         .send(answer);
     });
 
-    // Candidates of viewers are not needed: the peer-reflexive one is enough. The call is there for players that
-    // insist on it.
-    app.patch('/whep/:id/:viewer', (request: WithViewer, reply) => {
-      sessions.get(request.params.id);
+    // Candidates of viewers are not needed: the peer-reflexive one is enough. Players that hear nothing learn here
+    // whether the server has forgotten them.
+    app.patch('/whep/:id/:viewer', async (request: WithViewer, reply) => {
+      const { id, viewer } = request.params;
+      if (!(await sessions.get(id).hasViewer(viewer))) throw viewerNotFound();
       return reply.code(204).send();
     });
 
     app.delete('/whep/:id/:viewer', async (request: WithViewer, reply) => {
       const { id, viewer } = request.params;
-      if (!(await sessions.get(id).removeViewer(viewer))) {
-        throw new DhError('viewer_not_found', 'There is no such viewer.', { hint: 'It may have left already.' });
-      }
+      if (!(await sessions.get(id).removeViewer(viewer))) throw viewerNotFound();
       return reply.code(200).send();
     });
 
     app.options('/whep/:id', (_request, reply) => reply.code(204).header('Accept-Post', 'application/sdp').send());
   };
+}
+
+function viewerNotFound(): DhError {
+  return new DhError('viewer_not_found', 'There is no such viewer.', { hint: 'It may have left already.' });
 }
