@@ -15,6 +15,7 @@ const TABLE = {
   rate_invalid: { status: 400, retryable: false },
   unauthorized: { status: 401, retryable: false },
   origin_forbidden: { status: 403, retryable: false },
+  host_forbidden: { status: 403, retryable: false },
   not_found: { status: 404, retryable: false },
   session_not_found: { status: 404, retryable: false },
   session_exists: { status: 409, retryable: false },

@@ -14,6 +14,7 @@ interface Flags {
   config?: string;
   host?: string;
   port?: number;
+  insecure?: boolean;
   logLevel?: Config['logLevel'];
   debugTimecode?: boolean;
 }
@@ -25,6 +26,7 @@ export function serveCommand(): Command {
     .option('--config <file>', 'JSON file with settings, see docs/configuration.md')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
     .option('--port <number>', 'HTTP port (default 8010)', Number)
+    .option('--insecure', 'listen on other addresses than loopback although server.token is not set')
     .addOption(new Option('--log-level <level>', 'how much to log').choices(['error', 'warn', 'info', 'debug']))
     .option('--debug-timecode', 'draw the frame number into the picture')
     .addHelpText('after', '\nExample:\n  dh-live serve --preset low --port 9000')
@@ -42,7 +44,7 @@ async function serve(flags: Flags): Promise<void> {
     file: flags.config,
     env,
     flags: {
-      server: { host: flags.host, port: flags.port },
+      server: { host: flags.host, port: flags.port, insecure: flags.insecure },
       logLevel: flags.logLevel,
       debugTimecode: flags.debugTimecode,
     },

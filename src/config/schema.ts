@@ -108,6 +108,17 @@ export const ServerSchema = z.strictObject({
     .describe(
       "Origins, besides the server's own, whose pages may use the API; `*` means any. Watching is open to every page.",
     ),
+  allowedHosts: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Names by which the server may be called, besides addresses, `localhost` and the host name; `*` means any.',
+    ),
+  insecure: z
+    .boolean()
+    .default(false)
+    .describe('Lets the server listen on more than loopback without a token. `--insecure` on the command line.')
+    .meta(RESTART),
 });
 
 export const StagesSchema = z.strictObject({

@@ -5,7 +5,7 @@ import { checkRate } from '../audio/rate.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
-import { checkAccess, queryOf } from './http/access.js';
+import { checkAccess, checkHost, queryOf } from './http/access.js';
 import { PushSource } from './push-source.js';
 import type { Session, SessionEventName } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
@@ -57,7 +57,9 @@ export class AudioSockets {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
-      checkAccess(this.#config().server, request);
+      const { server } = this.#config();
+      checkHost(server, request);
+      checkAccess(server, request);
       const target = request.url ?? '';
       const id = PATH.exec(target)?.[1];
       if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');

@@ -16,6 +16,7 @@ import { WorkerPools } from '../tasks/worker-pools.js';
 import type { Clock } from '../units.js';
 import { applyConfig } from './apply-config.js';
 import { AudioSockets } from './audio-socket.js';
+import { checkExposure, isExposed } from './exposure.js';
 import { Helpers } from './helpers.js';
 import { logLife } from './log-life.js';
 import { createApp } from './http/app.js';
@@ -206,9 +207,13 @@ export class Control {
     return this.#loans.contract;
   }
 
-  /** Throws `config_invalid` when the memory limit is under what the server needs. */
+  /** Throws `config_invalid` when the memory limit is under what the server needs, or when a token is missing. */
   static async create(options: ControlOptions): Promise<Control> {
     const { config, clock, log } = options;
+    const exposed = await isExposed(config.current.server.host);
+    checkExposure(config.current.server, exposed);
+    if (exposed && config.current.server.token === undefined)
+      log.warn('everybody who reaches this server may use its API');
     const contract = contractOf(config.current);
     log.info(contractLine(contract), 'memory contract');
     const supervisor = await Supervisor.create(config.current, contract, clock);
@@ -216,6 +221,7 @@ export class Control {
     const control = new Control(options, contract, supervisor, temp);
     // A change that leaves less memory than is needed is refused, as it is at the start.
     config.addCheck((wanted) => control.#loans.check(wanted));
+    config.addCheck((wanted) => checkExposure(wanted.server, exposed));
     return control;
   }
 

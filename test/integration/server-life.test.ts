@@ -149,8 +149,12 @@ it('says what to do when the port is taken', async () => {
   await expect(startServer({ args: ['--port', port] })).rejects.toThrow(/ended with 2/);
 });
 
+it('is not open to the network without a token', async () => {
+  await expect(startServer({ args: ['--host', '0.0.0.0'] })).rejects.toThrow(/ended with 2/);
+});
+
 it('demands the token when one is set, but not for watching', async () => {
-  const server = await start({ DH_LIVE_SERVER_TOKEN: 'correct horse' });
+  const server = await start({ DH_LIVE_SERVER_TOKEN: 'correct horse', DH_LIVE_SERVER_HOST: '0.0.0.0' });
   const url = `${server.url}${main}`;
   expect((await fetch(url)).status).toBe(401);
   expect((await fetch(url, { headers: { Authorization: 'Bearer wrong horse!' } })).status).toBe(401);

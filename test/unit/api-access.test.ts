@@ -1,14 +1,18 @@
 import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigSchema } from '../../src/config/schema.js';
 import { AudioSockets } from '../../src/server/audio-socket.js';
+import { checkHost } from '../../src/server/http/access.js';
 import { createApp } from '../../src/server/http/app.js';
 import type { ServerContext } from '../../src/server/http/context.js';
 import type { SessionRegistry } from '../../src/server/session-registry.js';
 
 const TOKEN = 'correct horse';
 const BEARER = `Authorization: Bearer ${TOKEN}`;
+const OWN_HOST = '127.0.0.1:8010';
 const FOREIGN = 'Origin: https://evil.example';
 /** What everybody may ask for: pages, watching, and whether the server lives. */
 const OPEN = /^(\/|\/studio|\/favicon\.ico|\/web\/\*|\/vendor\/.*|\/healthz|\/readyz|\/whep\/.*|\*)$/;
@@ -24,7 +28,7 @@ let port: number;
 let sockets: AudioSockets;
 
 beforeAll(async () => {
-  const config = ConfigSchema.parse({ server: { token: TOKEN } });
+  const config = ConfigSchema.parse({ server: { token: TOKEN, allowedHosts: ['live.example'] } });
   // All routes are the real ones; only what they do is replaced, by an answer that shows that they were reached.
   const watch = (instance: FastifyInstance): void => {
     instance.addHook('onRoute', (route) => {
@@ -104,11 +108,11 @@ const SPELLINGS: ((path: string) => string)[] = [
 ];
 
 /** The answer to one request that is written as it stands. */
-function answerTo(method: string, target: string, headers: readonly string[]): Promise<string> {
+function answerTo(method: string, target: string, headers: readonly string[], host = OWN_HOST): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
     let text = '';
-    const lines = [`${method} ${target} HTTP/1.1`, `Host: 127.0.0.1:${port}`, 'Connection: close', ...headers];
+    const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers];
     socket.setEncoding('latin1').on('data', (part: string) => (text += part));
     socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? undefined : reject(error)));
     socket.on('close', () => resolve(text));
@@ -133,6 +137,13 @@ async function reached(of: readonly Route[], headers: readonly string[]): Promis
   };
   await Promise.all(Array.from({ length: 32 }, work));
   return found;
+}
+
+/** Whether a handler answers when the server is called by a name. */
+async function answersAs(host: string, target = '/healthz'): Promise<boolean> {
+  const answer = await answerTo('GET', target, [BEARER], host);
+  expect(answer).toMatch(/^HTTP\/1.1 (200 OK|403 Forbidden|400 Bad Request)\r$/m);
+  return /^x-reached/im.test(answer);
 }
 
 const guarded = (): Route[] => routes.filter(({ url }) => !OPEN.test(url));
@@ -166,12 +177,51 @@ describe('the API, in every method and route and however the path is spelled', (
   });
 });
 
+describe('the name by which the server is called', () => {
+  it('is one of its own, or an address', async () => {
+    const own = [...['localhost', 'LOCALHOST:8010', 'app.localhost', 'localhost.'], hostname(), `${hostname()}:8010`];
+    const addresses = ['127.0.0.1', '192.0.2.7:8010', '[::1]:8010', '[2001:db8::1]'];
+    for (const host of [...own, ...addresses, 'live.example', 'Live.Example.:443']) {
+      expect(await answersAs(host), host).toBe(true);
+    }
+  });
+
+  it('is no other, for no route at all', async () => {
+    const names = [
+      'evil.example',
+      'evil.example:8010',
+      'localhost.evil.example',
+      'x.live.example',
+      '127.0.0.1.evil.example',
+    ];
+    const odd = ['', ':8010', 'localhost@evil.example', 'localhost#evil.example', '[::1].evil.example', '[evil]'];
+    for (const host of [...names, ...odd]) expect(await answersAs(host), host).toBe(false);
+    for (const { method, url } of routes) {
+      const answer = await answerTo(
+        method,
+        url.replaceAll(/:\w+/g, 'main').replace(/^\*/, '/any'),
+        [BEARER],
+        'evil.example',
+      );
+      expect(answer, `${method} ${url}`).toMatch(/^HTTP\/1.1 403 /);
+    }
+  });
+
+  it('does not matter to who sends none, or when any is allowed', async () => {
+    const any = { ...ConfigSchema.parse({ server: { allowedHosts: ['*'] } }).server };
+    expect(() => checkHost(any, { headers: { host: 'evil.example' } } as IncomingMessage)).not.toThrow();
+    expect(() => checkHost({ ...any, allowedHosts: [] }, { headers: {} } as IncomingMessage)).not.toThrow();
+  });
+});
+
 describe('the WebSocket for sound', () => {
   const upgrade = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
-  const open = async (headers: readonly string[]): Promise<string[]> => {
+  const open = async (headers: readonly string[], host?: string): Promise<string[]> => {
     const path = '/api/v1/sessions/main/audio';
     const all = await Promise.all(
-      SPELLINGS.map(async (spell) => answerTo('GET', spell(path), ['Connection: Upgrade', ...upgrade, ...headers])),
+      SPELLINGS.map(async (spell) =>
+        answerTo('GET', spell(path), ['Connection: Upgrade', ...upgrade, ...headers], host),
+      ),
     );
     return all.filter((answer) => /^HTTP\/1.1 101|^x-reached/im.test(answer));
   };
@@ -180,8 +230,9 @@ describe('the WebSocket for sound', () => {
     expect(await open([BEARER])).not.toEqual([]);
   });
 
-  it('opens for nobody without it, and for no page of another site', async () => {
+  it('opens for nobody without it, for no page of another site, and under no other name', async () => {
     expect(await open([])).toEqual([]);
+    expect(await open([BEARER], 'evil.example')).toEqual([]);
     expect(await open([BEARER, FOREIGN])).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { DhError } from '../../errors.js';
-import { checkAccess } from './access.js';
+import { checkAccess, checkHost } from './access.js';
 import { configRoutes } from './config-routes.js';
 import type { ServerContext } from './context.js';
 import { errorHandler } from './errors.js';
@@ -26,6 +26,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     routerOptions: { maxParamLength: 128 },
   });
   context.metrics.http.watch(app);
+  app.addHook('onRequest', async (request) => checkHost(context.config.server, request.raw));
   app.setErrorHandler(errorHandler(context.log));
   app.setNotFoundHandler(notFound);
   limitJson(app, context);
