@@ -26,6 +26,7 @@ const TABLE = {
   source_busy: { status: 409, retryable: true },
   queue_full: { status: 429, retryable: true },
   sdp_invalid: { status: 422, retryable: false },
+  codec_unsupported: { status: 422, retryable: false },
   sdp_type: { status: 415, retryable: false },
   voice_not_found: { status: 422, retryable: false },
   language_unsupported: { status: 422, retryable: false },

@@ -8,8 +8,7 @@ import { countHandles, diskFreeBytes, MachineCpu } from './machine-figures.js';
 import type { ProcessFigures, ServerStats } from './server-stats.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { StageProcess } from './stage-process.js';
-import { ThreadLoad } from './thread-load.js';
-import { readThreadTimes, type ThreadTimes } from './thread-watch.js';
+import { ThreadLoad, readThreadTimes } from './thread-load.js';
 
 export interface ServerReaderParts {
   stats: Pick<ServerStats, 'processes'>;
@@ -76,7 +75,7 @@ export class ServerReader implements Closable {
 
   async #process({ name, pid, rssBytes, cpuPercent }: ProcessFigures, now: number): Promise<ProcessReading> {
     const stage = this.#parts.stages.find((one) => one.pid === pid) ?? null;
-    const [times, handles] = await Promise.all([threadTimes(stage, pid), countHandles(pid)]);
+    const [times, handles] = await Promise.all([readThreadTimes(pid), countHandles(pid)]);
     const load = this.#threads.get(name) ?? new ThreadLoad();
     this.#threads.set(name, load);
     const { threads, busiestPercent } = load.next(times, now);
@@ -139,11 +138,6 @@ function sessionReading(id: string, seen: StageSessionStats | null): SessionRead
     queueChunks: seen?.queue.length ?? 0,
     viewers: seen?.viewers.length ?? 0,
   };
-}
-
-/** Of a stage they were just read, by the watch for threads that spin. */
-function threadTimes(stage: StageProcess | null, pid: number): Promise<ThreadTimes | null> | ThreadTimes | null {
-  return stage ? stage.threadTimes : readThreadTimes(pid);
 }
 
 /**

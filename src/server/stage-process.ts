@@ -10,7 +10,6 @@ import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
 import { HEAP_FLAGS, MALLOC_ENV } from '../malloc-env.js';
-import { readThreadTimes, ThreadWatch, type ThreadTimes } from './thread-watch.js';
 
 export interface StageProcessOptions {
   /** Number of the stage, from 0: only for names in logs. */
@@ -44,7 +43,6 @@ const QUICK_OVER_MEMORY = 60_000;
 /** Longest that a process which asked to be replaced may take to close, in ms. */
 const DRAIN_TIMEOUT = 500;
 const WATCH_INTERVAL = 100;
-const THREAD_INTERVAL = 1_000;
 
 /** One place for a stage process: forks it, watches its heartbeat, replaces it when it dies or hangs. */
 export class StageProcess extends EventEmitter<StageProcessEventMap> {
@@ -63,10 +61,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #restarts = 0;
   #killReason: string | null = null;
   #overMemory = false;
-  readonly #threads = new ThreadWatch();
-  #threadTimes: ThreadTimes | null = null;
   #watch: NodeJS.Timeout | null = null;
-  #threadWatch: NodeJS.Timeout | null = null;
   #restart: NodeJS.Timeout | null = null;
   heartbeat: Heartbeat | null = null;
 
@@ -83,11 +78,6 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
 
   get pid(): number | null {
     return this.#child?.pid ?? null;
-  }
-
-  /** CPU times of its threads when they were last looked at, once a second; null without /proc. */
-  get threadTimes(): ThreadTimes | null {
-    return this.#threadTimes;
   }
 
   get restarts(): number {
@@ -116,8 +106,6 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     child.once('error', (error) => this.#gone(child, error.message));
     this.#rpc = openRpc<StageApi, StageEvents>(child as MessagePort, this.#handlers(child), []);
     this.#watch = setInterval(() => this.#check(), WATCH_INTERVAL);
-    this.#threads.reset();
-    this.#threadWatch = setInterval(() => void this.#checkThreads(child), THREAD_INTERVAL);
   }
 
   /** Sets what may change while it runs; the next process starts with it. */
@@ -195,15 +183,6 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     this.#kill(this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`);
   }
 
-  async #checkThreads(child: ChildProcess): Promise<void> {
-    const times = child.pid === undefined ? null : await readThreadTimes(child.pid);
-    if (this.#child !== child) return;
-    this.#threadTimes = times;
-    if (!times || this.#killReason !== null) return;
-    const thread = this.#threads.add(times, this.#options.clock());
-    if (thread !== null) this.#kill(`thread ${thread} spins`);
-  }
-
   /** Lets a process that still listens close its viewers' connections, so that they come back at once; then ends it. */
   #drain(child: ChildProcess, reason: string): void {
     if (this.#killReason !== null) return;
@@ -221,7 +200,6 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #gone(child: ChildProcess, reason: string): void {
     if (this.#child !== child) return;
     if (this.#watch) clearInterval(this.#watch);
-    if (this.#threadWatch) clearInterval(this.#threadWatch);
     this.#rpc?.$close(unavailable());
     this.#child = this.#rpc = this.heartbeat = null;
     this.#ready = false;

@@ -1,8 +1,7 @@
 import { Audio, PeerConnection, type Track, Video } from 'node-datachannel';
 import type { Closable } from '../units.js';
 import { DhError } from '../errors.js';
-import type { MediaKind } from './rtp.js';
-import type { CheckedOffer, OfferedStream } from './sdp-offer.js';
+import type { CheckedOffer } from './sdp-offer.js';
 
 /** How a peer connection is made. */
 export interface PeerOptions {
@@ -10,8 +9,6 @@ export interface PeerOptions {
   udpPort: number;
   /** An address of this machine, `0.0.0.0` or `::`. */
   bindAddress: string;
-  ssrc: Record<MediaKind, number>;
-  cname: string;
 }
 
 /** What a peer connection tells. Exceptions thrown here are swallowed: they would abort the process. */
@@ -29,14 +26,13 @@ export interface Peer extends Closable {
   /** The library's answer with all candidates; rejects with `stage_unavailable` when it takes too long. */
   readonly answer: Promise<string>;
   /** Encrypts and sends one whole RTP or RTCP packet at once. False: it was dropped. Never throws. */
-  send(kind: MediaKind, packet: Buffer): boolean;
+  send(packet: Buffer): boolean;
   close(): void;
 }
 
 export type PeerFactory = (offer: CheckedOffer, options: PeerOptions, events: PeerEvents) => Peer;
 
 const GATHERING_LIMIT_MS = 2000;
-const MSID = 'dh-live';
 
 /** For a peer that is closed. */
 const NOBODY: PeerEvents = { onConnected: () => undefined, onGone: () => undefined, onRtcp: () => undefined };
@@ -58,7 +54,7 @@ export const createPeer: PeerFactory = (offer, options, events) => new NativePee
 class NativePeer implements Peer {
   readonly answer: Promise<string>;
   readonly #connection: PeerConnection;
-  #tracks: Partial<Record<MediaKind, Track>> = {};
+  #track: Track | null = null;
   #events: PeerEvents;
   #connected = false;
   #over = false;
@@ -78,7 +74,7 @@ class NativePeer implements Peer {
     });
     alive.add(this);
     try {
-      this.answer = this.#negotiate(offer, options);
+      this.answer = this.#negotiate(offer);
     } catch (error) {
       this.close();
       throw new DhError('sdp_invalid', 'The SDP offer cannot be used: the WebRTC library refuses it.', {
@@ -87,10 +83,10 @@ class NativePeer implements Peer {
     }
   }
 
-  send(kind: MediaKind, packet: Buffer): boolean {
+  send(packet: Buffer): boolean {
     if (this.#over) return false;
     try {
-      return this.#tracks[kind]?.sendMessageBinary(packet) ?? false;
+      return this.#track?.sendMessageBinary(packet) ?? false;
     } catch {
       return false;
     }
@@ -101,22 +97,21 @@ class NativePeer implements Peer {
     this.#over = true;
     this.#giveUp(new DhError('stage_unavailable', 'The connection was closed before its answer was ready.'));
     // A native track holds its callbacks, and thereby this object, until it is collected, which is when nothing holds the
-    // track: the hub must not hang on that, and the tracks are let go once nothing native is at work.
+    // track: the hub must not hang on that, and the track is let go once nothing native is at work.
     this.#giveUp = () => undefined;
     this.#events = NOBODY;
     try {
       this.#connection.close();
-      if (this.#ended) this.#tracks = {};
+      if (this.#ended) this.#track = null;
     } catch {
       this.#end();
     }
   }
 
-  #negotiate(offer: CheckedOffer, options: PeerOptions): Promise<string> {
+  #negotiate(offer: CheckedOffer): Promise<string> {
     const connection = this.#connection;
     connection.onStateChange((state) => this.#guard(() => this.#onState(state)));
-    if (offer.audio !== null) this.#addTrack('audio', offer.audio, options);
-    if (offer.video !== null) this.#addTrack('video', offer.video, options);
+    this.#addTrack(offer);
     const answer = new Promise<string>((resolve, reject) => {
       const timer = setTimeout(
         () => this.#giveUp(new DhError('stage_unavailable', 'The media port gave no address in time.')),
@@ -143,15 +138,15 @@ class NativePeer implements Peer {
     return answer;
   }
 
-  #addTrack(kind: MediaKind, stream: OfferedStream, { ssrc, cname }: PeerOptions): void {
-    const media = kind === 'video' ? new Video(stream.mid, 'SendOnly') : new Audio(stream.mid, 'SendOnly');
-    if (media instanceof Video) media.addH264Codec(stream.payloadType, stream.format);
-    else media.addOpusCodec(stream.payloadType, stream.format);
-    media.addSSRC(ssrc[kind], cname, MSID, kind);
-    const track = this.#connection.addTrack(media);
-    track.onOpen(() => this.#guard(() => this.#connectWhenOpen()));
-    track.onMessage((data) => this.#guard(() => this.#events.onRtcp(data)));
-    this.#tracks[kind] = track;
+  /** One track for both streams: SRTP does not ask whose packet it is, and RTCP is handed over unread. */
+  #addTrack(offer: CheckedOffer): void {
+    const { mid, payloadType, format } = offer[offer.carrier]!;
+    const media = offer.carrier === 'video' ? new Video(mid, 'SendOnly') : new Audio(mid, 'SendOnly');
+    if (media instanceof Video) media.addH264Codec(payloadType, format);
+    else media.addOpusCodec(payloadType, format);
+    this.#track = this.#connection.addTrack(media);
+    this.#track.onOpen(() => this.#guard(() => this.#connectWhenOpen()));
+    this.#track.onMessage((data) => this.#guard(() => this.#events.onRtcp(data)));
   }
 
   #onState(state: string): void {
@@ -164,12 +159,12 @@ class NativePeer implements Peer {
   #end(): void {
     this.#ended = true;
     alive.delete(this);
-    if (this.#over) this.#tracks = {};
+    if (this.#over) this.#track = null;
   }
 
   #connectWhenOpen(): void {
     if (this.#connected || this.#over || this.#connection.state() !== 'connected') return;
-    if (!Object.values(this.#tracks).every((track) => track.isOpen())) return;
+    if (this.#track?.isOpen() !== true) return;
     this.#connected = true;
     this.#events.onConnected();
   }

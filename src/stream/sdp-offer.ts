@@ -1,17 +1,23 @@
 import * as sdpTransform from 'sdp-transform';
 import { DhError } from '../errors.js';
+import type { MediaKind } from './rtp.js';
 
 /** Limits of an offer. What browsers, OBS, GStreamer and ffmpeg send stays far below. */
 export const SDP_LIMITS = { bytes: 32 * 1024, lines: 500, lineBytes: 1024, media: 8 } as const;
 
-/** One m-line of the offer, in its place. */
-interface OfferedMedia {
+/** One m-line of the offer, at its position. */
+export interface OfferedMedia {
   /** `audio`, `video`, `application`, … */
   type: string;
   protocol: string;
   /** The format list as it was offered; an answer that refuses the line repeats its first entry. */
   payloads: string;
   mid: string;
+  /**
+   * Set for a line that carries none of our streams but owns the transport of the BUNDLE group: refused, it would take
+   * the others along (RFC 9143, section 7.3), so the answer accepts it with this format and makes it inactive.
+   */
+  held: { payloadType: number; codec: string } | null;
 }
 
 /** A stream that the viewer is ready to receive. */
@@ -24,14 +30,22 @@ export interface OfferedStream {
 
 /** What is left of an offer after the check. */
 export interface CheckedOffer {
-  /** An offer of our own making, with nothing in it that was not checked and no candidates; for libdatachannel. */
+  /**
+   * An offer of our own making, with nothing in it that was not checked and no candidates; for libdatachannel. It has
+   * one m-line, whatever the viewer offered: with more, the library reads RTCP to find the track that is meant, and a
+   * malformed packet hangs it. One line is enough, because SRTP protects every SSRC of the transport.
+   */
   sdp: string;
-  /** H.264 in packetization-mode 1; null when the viewer takes no picture. */
+  /** The stream whose m-line that is. */
+  carrier: MediaKind;
+  /** H.264 in packetization-mode 1; null when the viewer takes no video. */
   video: OfferedStream | null;
   /** Opus; null when the viewer takes no sound. */
   audio: OfferedStream | null;
-  /** All m-lines in their order; those that are neither of the two above are refused in the answer. */
+  /** All m-lines in their order; those that are neither of the two above nor held are refused in the answer. */
   media: OfferedMedia[];
+  /** Mids for `a=group:BUNDLE` of the answer, the owner of the transport first; empty when the offer has no group. */
+  bundle: string[];
 }
 
 type Media = sdpTransform.MediaDescription;
@@ -43,10 +57,14 @@ interface Transport {
   setup: string;
 }
 
+/** As `a=rtpmap` names them. */
+export const CODEC: Record<MediaKind, string> = { video: 'H264/90000', audio: 'opus/48000/2' };
+
 const ICE_UFRAG = /^[A-Za-z0-9+/]{4,256}$/;
 const ICE_PWD = /^[A-Za-z0-9+/]{22,256}$/;
 const MID = /^[A-Za-z0-9_.~+-]{1,32}$/;
 const TOKEN = /^[A-Za-z0-9/._-]{1,32}$/;
+const CODEC_NAME = /^[A-Za-z0-9._-]{1,32}$/;
 const PAYLOADS = /^[A-Za-z0-9 ._-]{1,512}$/;
 const PROFILE = /^[0-9a-fA-F]{6}$/;
 const HASH = /^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*$/;
@@ -63,7 +81,7 @@ function invalid(reason: string, cause?: unknown): DhError {
  * Checks a WHEP offer from a stranger and makes a new one from what was found good in it, so that nothing unchecked
  * reaches the native library. The viewer's candidates are left out: the peer-reflexive one, which its first packet
  * shows, is enough, and nobody can have packets sent to others or names resolved.
- * @throws DhError `sdp_invalid` with the reason
+ * @throws DhError `sdp_invalid` with the reason; `codec_unsupported` when it takes neither of our codecs
  */
 export function checkOffer(sdp: string): CheckedOffer {
   checkShape(sdp);
@@ -74,14 +92,76 @@ export function checkOffer(sdp: string): CheckedOffer {
     throw invalid('it cannot be parsed', error);
   }
   const media = checkMedia(session.media);
-  const video = findStream(session.media, media, 'video', h264Of, session);
-  const audio = findStream(session.media, media, 'audio', opusOf, session);
+  const receiving = receivingLines(session, media);
+  const video = findStream(session.media, receiving, 'video', h264Of);
+  const audio = findStream(session.media, receiving, 'audio', opusOf);
   if (video === null && audio === null) {
-    throw invalid('it takes neither H.264 (packetization-mode=1) nor Opus');
+    if (receiving.size === 0) throw invalid('no m-line of it receives video or audio');
+    throw new DhError('codec_unsupported', 'The offer takes neither H.264 (packetization-mode=1) nor Opus.', {
+      hint: 'Video is sent as H.264 and sound as Opus: watch with a browser that has one of them.',
+    });
   }
   if (video !== null && video.payloadType === audio?.payloadType) throw invalid('payload types are not unique');
-  const first = session.media.find((_, i) => media[i]!.mid === (video ?? audio)!.mid)!;
-  return { sdp: compose(checkTransport(session, first), media, video, audio), video, audio, media };
+  const carrier = audio === null || (video !== null && isBefore(media, video, audio)) ? 'video' : 'audio';
+  const served = [video, audio].flatMap((stream) => stream?.mid ?? []);
+  const { bundle, owner } = checkBundle(session, media, served);
+  return {
+    sdp: compose(checkTransport(session, session.media[owner]!), carrier, (carrier === 'video' ? video : audio)!),
+    ...{ carrier, video, audio, media, bundle },
+  };
+}
+
+function isBefore(media: OfferedMedia[], a: OfferedStream, b: OfferedStream): boolean {
+  const indexOf = ({ mid }: OfferedStream) => media.findIndex((line) => line.mid === mid);
+  return indexOf(a) < indexOf(b);
+}
+
+/**
+ * Finds the line whose transport is used, and marks it as held if it carries no stream (RFC 9143, section 7.3.3).
+ * @param served mids of the lines that carry a stream
+ * @returns the mids of the answer's group, and the index of the line whose ICE and DTLS attributes count
+ */
+function checkBundle(
+  session: sdpTransform.SessionDescription,
+  media: OfferedMedia[],
+  served: string[],
+): { bundle: string[]; owner: number } {
+  const groups = (session.groups ?? []).filter(({ type }) => type === 'BUNDLE');
+  const group = groups.map(({ mids }) => String(mids).split(' ')).find((mids) => mids.includes(served[0]!));
+  if (served.length > 1 && !served.every((mid) => group?.includes(mid))) {
+    throw invalid('its audio and video are not in one BUNDLE group');
+  }
+  const inOrder = media.map(({ mid }) => mid).filter((mid) => served.includes(mid));
+  const indexOf = (mid: string) => media.findIndex((line) => line.mid === mid);
+  if (group === undefined) return { bundle: [], owner: indexOf(inOrder[0]!) };
+  const [tag = ''] = group;
+  if (served.includes(tag)) {
+    return { bundle: [tag, ...inOrder.filter((mid) => mid !== tag)], owner: indexOf(tag) };
+  }
+  const line = session.media[indexOf(tag)];
+  const held = line === undefined ? null : heldFormat(line);
+  if (held !== null) {
+    media[indexOf(tag)]!.held = held;
+    return { bundle: [tag, ...inOrder], owner: indexOf(tag) };
+  }
+  const owner = session.media.findIndex(({ port }, i) => inOrder.includes(media[i]!.mid) && port !== 0);
+  if (owner === -1) throw invalid('the first m-line of its BUNDLE group is not for audio or video');
+  const own = media[owner]!.mid;
+  return { bundle: [own, ...inOrder.filter((mid) => mid !== own)], owner };
+}
+
+/** A format with which a line that is not served can be accepted; null when it has none. */
+function heldFormat(line: Media): OfferedMedia['held'] {
+  if (!isRtp(line) || line.port === 0 || line.rtcpMux === undefined) return null;
+  const usable = line.rtp.filter(
+    ({ payload, codec, rate }) =>
+      usablePayload(line, payload) && CODEC_NAME.test(String(codec)) && Number.isInteger(rate) && !/^rtx$/i.test(codec),
+  );
+  // VP8 needs no parameters, which the answer would have to repeat.
+  const found = usable.find(({ codec }) => codec.toUpperCase() === 'VP8') ?? usable[0];
+  if (found === undefined) return null;
+  const channels = String(found.encoding) === '2' ? '/2' : '';
+  return { payloadType: found.payload, codec: `${found.codec}/${found.rate}${channels}` };
 }
 
 function checkShape(sdp: string): void {
@@ -109,25 +189,35 @@ function checkMedia(lines: Media[]): OfferedMedia[] {
     const protocol = String(line.protocol);
     const payloads = String(line.payloads ?? '');
     if (!TOKEN.test(type) || !TOKEN.test(protocol) || !PAYLOADS.test(payloads)) throw invalid('an m-line is malformed');
-    return { type, protocol, payloads, mid };
+    return { type, protocol, payloads, mid, held: null };
   });
 }
 
-/** The first m-line of a kind that can carry our stream; a direction that does not receive is no stream. */
+function isRtp(line: Media): boolean {
+  return (line.type === 'audio' || line.type === 'video') && /^(UDP\/TLS\/)?RTP\/SAVPF$/.test(String(line.protocol));
+}
+
+/** Lines that are ready to receive, by their index, with their mids. */
+function receivingLines(session: sdpTransform.SessionDescription, media: OfferedMedia[]): Map<number, string> {
+  const receiving = new Map<number, string>();
+  for (const [i, line] of session.media.entries()) {
+    const direction = line.direction ?? session.direction ?? 'sendrecv';
+    if (!isRtp(line) || (line.port === 0 && line.bundleOnly === undefined)) continue;
+    if (direction === 'recvonly' || direction === 'sendrecv') receiving.set(i, media[i]!.mid);
+  }
+  return receiving;
+}
+
+/** The first of the receiving m-lines of a kind that can carry our stream. */
 function findStream(
   lines: Media[],
-  media: OfferedMedia[],
-  type: string,
+  receiving: Map<number, string>,
+  type: MediaKind,
   formatOf: (line: Media) => Omit<OfferedStream, 'mid'> | null,
-  session: sdpTransform.SessionDescription,
 ): OfferedStream | null {
-  for (const [i, line] of lines.entries()) {
-    const { protocol, mid } = media[i]!;
-    if (line.type !== type || !/^(UDP\/TLS\/)?RTP\/SAVPF$/.test(protocol)) continue;
-    if (line.port === 0 && line.bundleOnly === undefined) continue;
-    const direction = line.direction ?? session.direction ?? 'sendrecv';
-    if (direction !== 'recvonly' && direction !== 'sendrecv') continue;
-    const format = formatOf(line);
+  for (const [i, mid] of receiving) {
+    const line = lines[i]!;
+    const format = line.type === type ? formatOf(line) : null;
     if (format === null) continue;
     if (line.rtcpMux === undefined) throw invalid('a=rtcp-mux is missing');
     return { mid, ...format };
@@ -197,36 +287,32 @@ function checkTransport(session: sdpTransform.SessionDescription, line: Media): 
     throw invalid('a=fingerprint is missing or malformed');
   }
   if (setup !== 'actpass' && setup !== 'active' && setup !== 'passive') throw invalid('a=setup is unknown');
-  return { ufrag, pwd, fingerprint: `${algorithm} ${String(hash).toUpperCase()}`, setup };
+  return {
+    ...{ ufrag, pwd, fingerprint: `${algorithm} ${String(hash).toUpperCase()}` },
+    // With the viewer as DTLS client, browsers settle on AES-GCM, which costs less per packet than AES-CM with SHA-1.
+    setup: setup === 'actpass' ? 'active' : setup,
+  };
 }
 
-function compose(
-  transport: Transport,
-  media: OfferedMedia[],
-  video: OfferedStream | null,
-  audio: OfferedStream | null,
-): string {
-  const streams = media.flatMap(({ mid }) => [video, audio].filter((stream) => stream?.mid === mid) as OfferedStream[]);
+function compose(transport: Transport, kind: MediaKind, { mid, payloadType, format }: OfferedStream): string {
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
     's=-',
     't=0 0',
-    `a=group:BUNDLE ${streams.map(({ mid }) => mid).join(' ')}`,
+    `a=group:BUNDLE ${mid}`,
     'a=ice-options:trickle',
     `a=ice-ufrag:${transport.ufrag}`,
     `a=ice-pwd:${transport.pwd}`,
     `a=fingerprint:${transport.fingerprint}`,
     `a=setup:${transport.setup}`,
-    ...streams.flatMap((stream) => [
-      `m=${stream === video ? 'video' : 'audio'} 9 UDP/TLS/RTP/SAVPF ${stream.payloadType}`,
-      'c=IN IP4 0.0.0.0',
-      `a=mid:${stream.mid}`,
-      'a=recvonly',
-      'a=rtcp-mux',
-      `a=rtpmap:${stream.payloadType} ${stream === video ? 'H264/90000' : 'opus/48000/2'}`,
-      `a=fmtp:${stream.payloadType} ${stream.format}`,
-    ]),
+    `m=${kind} 9 UDP/TLS/RTP/SAVPF ${payloadType}`,
+    'c=IN IP4 0.0.0.0',
+    `a=mid:${mid}`,
+    'a=recvonly',
+    'a=rtcp-mux',
+    `a=rtpmap:${payloadType} ${CODEC[kind]}`,
+    `a=fmtp:${payloadType} ${format}`,
   ];
   return `${lines.join('\r\n')}\r\n`;
 }

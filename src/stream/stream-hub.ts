@@ -16,7 +16,7 @@ import { OutgoingStream } from './outgoing-stream.js';
 import { PacketRing } from './packet-ring.js';
 import { type Peer, type PeerFactory, createPeer } from './peer.js';
 import { MAX_PAYLOAD_BYTES, type MediaKind, RTP_HEADER_BYTES } from './rtp.js';
-import { rewriteAnswer } from './sdp-answer.js';
+import { composeAnswer } from './sdp-answer.js';
 import { type OfferedStream, checkOffer } from './sdp-offer.js';
 import { Viewer, type ViewerStats } from './viewer.js';
 
@@ -234,7 +234,7 @@ export class StreamHub implements Closable {
     // Packets of the peer cannot come before this call returns to the event loop, hence after `viewer` is set.
     const peer: Peer = (this.#options.createPeer ?? createPeer)(
       offer,
-      { udpPort, bindAddress, ssrc, cname: this.#cname },
+      { udpPort, bindAddress },
       {
         onConnected: () => {
           viewer.connect();
@@ -257,7 +257,12 @@ export class StreamHub implements Closable {
     this.#list = [...this.#viewers.values()];
     this.#accepted += 1;
     try {
-      return rewriteAnswer(await peer.answer, offer, { bindAddress, publicIp });
+      return composeAnswer(
+        await peer.answer,
+        offer,
+        { port: udpPort, bindAddress, publicIp },
+        { ssrc, cname: this.#cname },
+      );
     } catch (error) {
       this.#remove(viewer, 'failed');
       throw error;
@@ -309,7 +314,7 @@ export class StreamHub implements Closable {
     if (offered === null) return null;
     return new OutgoingStream({
       ring: this.#rings[kind],
-      send: (packet) => peer.send(kind, packet),
+      send: (packet) => peer.send(packet),
       payloadType: offered.payloadType,
       ssrc,
       // Below half of its range, so that no receiver takes the first loss for a wrap (RFC 3711, section 3.3.1).

@@ -10,6 +10,7 @@ import {
   seenBy,
   serveSessions,
   startSession,
+  transportOf,
   until,
   watch,
 } from './stream-fixture.js';
@@ -30,16 +31,16 @@ const lossyPeer: PeerFactory = (offer, options, events) => {
   return {
     answer: peer.answer,
     close: () => peer.close(),
-    send: (kind, packet) => {
-      const isRtcp = packet[1]! >= 192 && packet[1]! <= 223;
-      if (kind === 'audio' || isRtcp || loseOneIn === 0) return peer.send(kind, packet);
+    send: (packet) => {
+      const isVideo = (packet[1]! & 0x7f) === offer.video?.payloadType && !(packet[1]! >= 192 && packet[1]! <= 223);
+      if (!isVideo || loseOneIn === 0) return peer.send(packet);
       const sequence = packet.readUInt16BE(2);
       const again = lost.has(sequence);
       if (again ? loseForGood : (videoPackets += 1) % loseOneIn === 0) {
         lost.add(sequence);
         return true;
       }
-      return peer.send(kind, packet);
+      return peer.send(packet);
     },
   };
 };
@@ -68,8 +69,12 @@ afterEach(async () => {
   await until('all viewers are gone', 5_000, () => viewerCount() === 0);
 });
 
-async function open(session: string, kinds?: ('audio' | 'video')[]): Promise<Page> {
-  const page = await watch(browser, server.url, session, kinds);
+async function open(
+  session: string,
+  kinds?: ('audio' | 'video')[],
+  options?: { bundlePolicy?: string; without?: string },
+): Promise<Page> {
+  const page = await watch(browser, server.url, session, kinds, options);
   pages.push(page);
   return page;
 }
@@ -184,6 +189,23 @@ describe('a session in Chromium', () => {
     const greedy = await open('two', ['audio', 'video', 'video', 'audio']);
     await until('picture', 15_000, async () => (await seenBy(greedy)).shown.length > 10);
     expect((await seenBy(greedy)).answer.match(/^m=\w+ 0 /gm)).toEqual(['m=video 0 ', 'm=audio 0 ']);
+  });
+
+  it.each(['balanced', 'max-bundle'])(
+    'gives sound to a browser without H.264, whichever line owns the transport (%s)',
+    async (bundlePolicy) => {
+      for (const kinds of [['video', 'audio'] as const, ['audio', 'video'] as const]) {
+        const page = await open('two', [...kinds], { bundlePolicy, without: 'video/H264' });
+        await until('sound', 15_000, async () => (await seenBy(page)).peak > 0.1);
+        const { directions, srtpCipher } = await transportOf(page);
+        expect(directions).toEqual(kinds.map((kind) => (kind === 'audio' ? 'recvonly' : 'inactive')));
+        expect(srtpCipher).toMatch(/^SRTP_AEAD_AES_/);
+      }
+    },
+  );
+
+  it('refuses a browser that wants only a picture and has no H.264, by its code', async () => {
+    await expect(open('two', ['video'], { without: 'video/H264' })).rejects.toThrow(/takes neither H\.264/);
   });
 
   it('refuses what is no offer, and removes viewers that vanish, without a missed frame for the others', async () => {

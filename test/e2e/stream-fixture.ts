@@ -122,17 +122,18 @@ export interface Seen {
   state: string;
 }
 
-/** Opens the page and watches a session. */
+/** Opens the page and watches a session; `options` are those of the page's `RTCPeerConnection`, and a codec to leave out. */
 export async function watch(
   browser: Browser,
   url: string,
   session: string,
   kinds: ('audio' | 'video')[] = ['audio', 'video'],
+  options: { bundlePolicy?: string; without?: string } = {},
 ): Promise<Page> {
   const page = await browser.newPage();
   await page.goto(url);
   await page.evaluate(
-    `watchStream('/whep/${session}', ${JSON.stringify(kinds)}).then((seen) => { window.seen = seen; })`,
+    `watchStream('/whep/${session}', ${JSON.stringify(kinds)}, ${JSON.stringify(options)}).then((seen) => { window.seen = seen; })`,
   );
   return page;
 }
@@ -154,6 +155,11 @@ export async function seenBy(page: Page): Promise<Seen> {
 /** The page's inbound-rtp statistics of one kind. */
 export async function inbound(page: Page, kind: 'audio' | 'video'): Promise<Record<string, number>> {
   return page.evaluate(`report(seen, '${kind}')`);
+}
+
+/** How the page's transport is encrypted, and what each line of its offer does. */
+export async function transportOf(page: Page): Promise<{ srtpCipher: string; directions: string[] }> {
+  return page.evaluate('transportOf(seen)');
 }
 
 /** Waits until `done` holds, looking every 50 ms. */

@@ -27,10 +27,15 @@ class Onset extends AudioWorkletProcessor {
 }
 registerProcessor('onset', Onset);\`;
 
-async function watchStream(path, kinds, edit = (sdp) => sdp) {
-  const pc = new RTCPeerConnection();
+async function watchStream(path, kinds, { without = null, ...config } = {}) {
+  const pc = new RTCPeerConnection(config);
   const seen = { pc, shown: [], onsets: [], peak: 0, postMs: 0, answer: '', state: () => pc.connectionState };
-  for (const kind of kinds) pc.addTransceiver(kind, { direction: 'recvonly' });
+  for (const kind of kinds) {
+    const transceiver = pc.addTransceiver(kind, { direction: 'recvonly' });
+    if (kind !== 'video' || without === null) continue;
+    const { codecs } = RTCRtpReceiver.getCapabilities(kind);
+    transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== without));
+  }
   const stream = new MediaStream();
   const video = document.getElementById('v');
   pc.ontrack = ({ track, receiver }) => {
@@ -43,7 +48,7 @@ async function watchStream(path, kinds, edit = (sdp) => sdp) {
   await pc.setLocalDescription(offer);
   seen.postMs = wall();
   const response = await fetch(path, {
-    method: 'POST', headers: { 'content-type': 'application/sdp' }, body: edit(pc.localDescription.sdp),
+    method: 'POST', headers: { 'content-type': 'application/sdp' }, body: pc.localDescription.sdp,
   });
   seen.answer = await response.text();
   if (!response.ok) throw new Error(seen.answer);
@@ -77,6 +82,13 @@ async function listen(track, seen) {
   };
   context.createMediaStreamSource(new MediaStream([track])).connect(node);
   await context.resume();
+}
+
+/** How the transport is encrypted, and which line of the offer receives what. */
+async function transportOf({ pc }) {
+  const stats = [...(await pc.getStats()).values()].find(({ type }) => type === 'transport');
+  const directions = pc.getTransceivers().map(({ currentDirection }) => currentDirection);
+  return { srtpCipher: stats.srtpCipher, dtlsState: stats.dtlsState, directions };
 }
 
 async function report(seen, kind) {

@@ -1,4 +1,3 @@
-import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { ProfileSchema, type SessionProfile } from '../../src/config/schema.js';
 import { memoryRegistry } from '../../src/guard/memory-registry.js';
 import type { SessionSpec } from '../../src/stage/protocol.js';
 import { Stage } from '../../src/stage/stage.js';
+import { freeUdpPort } from '../support/free-port.js';
 import { tone, until } from '../support/server.js';
 import { syntheticAvatar } from '../support/synthetic-avatar.js';
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
   };
   for (const profile of [small, large]) paths.set(profile, await bake(profile, 'one'));
   other = await bake(small, 'two');
-  port = await freePort();
+  port = await freeUdpPort();
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -86,14 +86,6 @@ function heldBy(id: string): Map<string, number> {
 function avatars(): { bytes: number; items: number } {
   const { bytes, items } = memoryRegistry.entries().find(({ name }) => name === 'drawn avatars')!;
   return { bytes, items };
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port: free } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return free;
 }
 
 describe('a change of size', () => {

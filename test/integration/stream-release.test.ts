@@ -1,32 +1,21 @@
 import { PeerConnection, RtcpReceivingSession, Video } from 'node-datachannel';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { openPeerCount } from '../../src/stream/peer.js';
 import { StreamHub } from '../../src/stream/stream-hub.js';
+import { freeUdpPort } from '../support/free-port.js';
 import { until } from '../support/server.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
-}
 
 /** A hub whose viewer came, was connected or not, and left. Only a weak hold on it comes back. */
 async function hubThatServed(connect: boolean): Promise<WeakRef<StreamHub>> {
   const hub = new StreamHub({
     originWallMs: Date.now(),
     requestIdr: () => undefined,
-    udpPort: await freePort(),
+    udpPort: await freeUdpPort(),
     bindAddress: '127.0.0.1',
     maxViewers: 1,
     onViewersChanged: () => undefined,

@@ -9,7 +9,9 @@ const ORIGIN_MS = 1_700_000_000_000;
 
 /** The library's side of a viewer, in memory. */
 class MemoryPeer implements Peer {
-  readonly sent: { kind: MediaKind; packet: Buffer; atMs: number }[] = [];
+  readonly sent: { packet: Buffer; atMs: number }[] = [];
+  /** As the answer names them. */
+  ssrc: Record<MediaKind, number> = { video: 0, audio: 0 };
   readonly answer: Promise<string>;
   takes = true;
   closed = 0;
@@ -22,8 +24,8 @@ class MemoryPeer implements Peer {
     this.answer = answer;
   }
 
-  send(kind: MediaKind, packet: Buffer): boolean {
-    if (this.takes) this.sent.push({ kind, packet: Buffer.from(packet), atMs: performance.now() });
+  send(packet: Buffer): boolean {
+    if (this.takes) this.sent.push({ packet: Buffer.from(packet), atMs: performance.now() });
     return this.takes;
   }
 
@@ -34,12 +36,14 @@ class MemoryPeer implements Peer {
   /** RTP that was sent, header and payload. */
   rtp(kind: MediaKind) {
     return this.sent
-      .filter((sent) => sent.kind === kind && (sent.packet[1]! < 192 || sent.packet[1]! > 223))
+      .filter(({ packet }) => (packet[1]! < 192 || packet[1]! > 223) && packet.readUInt32BE(8) === this.ssrc[kind])
       .map(({ packet }) => ({ ...readRtpHeader(packet)!, payload: packet.subarray(12).toString('hex') }));
   }
 
   reports(kind: MediaKind): Buffer[] {
-    return this.sent.filter((sent) => sent.kind === kind && sent.packet[1] === 200).map(({ packet }) => packet);
+    return this.sent
+      .map(({ packet }) => packet)
+      .filter((packet) => packet[1] === 200 && packet.readUInt32BE(4) === this.ssrc[kind]);
   }
 
   feedback(type: number, format: number, ssrc: number, rest: number[] = []): void {
@@ -50,7 +54,7 @@ class MemoryPeer implements Peer {
 }
 
 const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
-const SESSION = `v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:${'p'.repeat(22)}\r\na=fingerprint:sha-256 ${FINGERPRINT}\r\n`;
+const SESSION = `v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a v\r\na=ice-ufrag:abcd\r\na=ice-pwd:${'p'.repeat(22)}\r\na=fingerprint:sha-256 ${FINGERPRINT}\r\n`;
 const AUDIO = 'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=recvonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n';
 const VIDEO =
   'm=video 9 UDP/TLS/RTP/SAVPF 108\r\na=mid:v\r\na=recvonly\r\na=rtcp-mux\r\na=rtpmap:108 H264/90000\r\na=fmtp:108 packetization-mode=1;profile-level-id=42e01f\r\n';
@@ -80,8 +84,11 @@ function makeHub(options: Partial<StreamHubOptions> = {}): StreamHub {
 }
 
 async function join(id: string, offer = OFFER): Promise<MemoryPeer> {
-  await hub.addViewer(id, offer);
+  const answer = await hub.addViewer(id, offer);
   const peer = peers.at(-1)!;
+  for (const [, ssrc, kind] of answer.matchAll(/^a=ssrc:(\d+) msid:dh-live (video|audio)/gm)) {
+    peer.ssrc[kind as MediaKind] = Number(ssrc);
+  }
   peer.events.onConnected();
   return peer;
 }
@@ -119,7 +126,7 @@ describe('what a viewer gets', () => {
     expect(ofA).toHaveLength(6);
     for (const [peer, packets] of [[a, ofA] as const, [b, ofB] as const]) {
       packets.forEach(({ sequence }, i) => expect(sequence).toBe((packets[0]!.sequence + i) & 0xffff));
-      expect(new Set(packets.map(({ ssrc }) => ssrc))).toEqual(new Set([peer.options.ssrc.video]));
+      expect(new Set(packets.map(({ ssrc }) => ssrc))).toEqual(new Set([peer.ssrc.video]));
       expect(packets.map(({ marker }) => marker)).toEqual([false, false, true, false, false, true]);
       expect((packets[3]!.timestamp - packets[0]!.timestamp) >>> 0).toBe(3600);
       expect(packets.every(({ payloadType }) => payloadType === 108)).toBe(true);
@@ -200,7 +207,7 @@ describe('what a viewer gets', () => {
 
 describe('what a viewer says', () => {
   const nack = (peer: MemoryPeer, sequence: number, mask = 0): void =>
-    peer.feedback(205, 1, peer.options.ssrc.video, [sequence >> 8, sequence & 255, mask >> 8, mask & 255]);
+    peer.feedback(205, 1, peer.ssrc.video, [sequence >> 8, sequence & 255, mask >> 8, mask & 255]);
 
   it('gets lost packets again, as they were, also when others have other numbers', async () => {
     const early = await join('early');
@@ -234,7 +241,7 @@ describe('what a viewer says', () => {
     hub.sendVideo(picture(0, true));
     await vi.advanceTimersByTimeAsync(600);
     requestIdr.mockClear();
-    for (const peer of [a, b, a, b]) peer.feedback(206, 1, peer.options.ssrc.video);
+    for (const peer of [a, b, a, b]) peer.feedback(206, 1, peer.ssrc.video);
     expect(requestIdr).toHaveBeenCalledTimes(1);
     for (let frame = 1; frame < 25; frame += 1) {
       await vi.advanceTimersByTimeAsync(40);
@@ -249,7 +256,7 @@ describe('what a viewer says', () => {
     const peer = await join('a');
     const report = Buffer.alloc(32);
     report.set([0x81, 201, 0, 7]);
-    report.writeUInt32BE(peer.options.ssrc.video, 8);
+    report.writeUInt32BE(peer.ssrc.video, 8);
     report[12] = 64;
     report.writeUInt32BE(ntpMiddle(ORIGIN_MS + performance.now() - 150), 24);
     report.writeUInt32BE(65_536 / 10, 28);

@@ -1,0 +1,69 @@
+import { Audio, PeerConnection, type Track, Video } from 'node-datachannel';
+import { RtpTrace } from './rtp-trace.js';
+
+const H264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
+const RECEIVER_REPORT = 201;
+
+/** A WHEP viewer without a browser that can send any RTCP packet it likes, encrypted as the server expects it. */
+export class RawViewer {
+  /** Everything that came, by stream. */
+  readonly video = new RtpTrace();
+  readonly audio = new RtpTrace();
+  readonly #connection: PeerConnection;
+  readonly #tracks: Track[];
+  #timer: NodeJS.Timeout | null = null;
+
+  private constructor(connection: PeerConnection, tracks: Track[]) {
+    this.#connection = connection;
+    this.#tracks = tracks;
+    for (const track of tracks) {
+      track.onMessage((packet) => {
+        const type = packet[1]!;
+        if (type >= 192 && type <= 223) return;
+        ((type & 0x7f) === 111 ? this.audio : this.video).add(packet);
+      });
+    }
+  }
+
+  /** Connects through `exchange`, which takes the offer and gives the answer; resolves when packets can be sent. */
+  static async open(
+    exchange: (offer: string) => Promise<string>,
+    kinds: readonly ('audio' | 'video')[] = ['audio', 'video'],
+  ): Promise<RawViewer> {
+    const connection = new PeerConnection('raw', { iceServers: [], disableAutoNegotiation: true });
+    const tracks = kinds.map((kind, i) => {
+      const media = kind === 'audio' ? new Audio(String(i), 'RecvOnly') : new Video(String(i), 'RecvOnly');
+      if (media instanceof Audio) media.addOpusCodec(111);
+      else media.addH264Codec(102, H264);
+      return connection.addTrack(media);
+    });
+    const offer = await new Promise<string>((resolve) => {
+      connection.onGatheringStateChange((state) => {
+        if (state === 'complete') resolve(connection.localDescription()?.sdp ?? '');
+      });
+      connection.setLocalDescription('offer');
+    });
+    const viewer = new RawViewer(connection, tracks);
+    const open = new Promise<void>((resolve) => tracks.forEach((track) => track.onOpen(() => resolve())));
+    connection.setRemoteDescription(await exchange(offer), 'answer');
+    await open;
+    return viewer;
+  }
+
+  /** Sends a whole RTCP packet, whatever is in it. */
+  sendRtcp(packet: Buffer): void {
+    this.#tracks[0]!.sendMessageBinary(packet);
+  }
+
+  /** Sends a receiver report without blocks each second, so that it counts as present. */
+  keepAlive(): void {
+    const report = Buffer.from([0x80, RECEIVER_REPORT, 0, 1, 0, 0, 0, 1]);
+    this.#timer = setInterval(() => this.sendRtcp(report), 1000);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const track of this.#tracks) track.close();
+    this.#connection.close();
+  }
+}
