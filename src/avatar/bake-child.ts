@@ -1,8 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import pidusage from 'pidusage';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import { MALLOC_ENV, YOUNG_HEAP_FLAG } from '../malloc-env.js';
+import { forkChild } from '../rpc/fork-child.js';
 import type { MemoryLoan } from '../units.js';
 import type { BakeReply, BakeRequest } from './bake-worker.js';
 
@@ -30,7 +31,7 @@ export class BakeChild {
 
   constructor(options: BakeChildOptions) {
     this.#options = options;
-    const child = fork(entryPath(import.meta.url, './bake-worker.js'), {
+    const child = forkChild(entryPath(import.meta.url, './bake-worker.js'), {
       execArgv: HEAP_FLAGS,
       env: { ...MALLOC_ENV, ...process.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -13,6 +13,7 @@ import { isAvatarRate } from '../render/part-jobs.js';
 import { PROJECT_NAME, PROJECT_RULE } from '../render/project-name.js';
 import { render } from '../render/render.js';
 import type { RenderSettings } from '../render/render-settings.js';
+import { endWithParent } from '../rpc/parent.js';
 import { SpeechService } from '../speech/speech-service.js';
 import { SAMPLE_RATE } from '../units.js';
 import { defaultCacheDir } from './cache-dir.js';
@@ -43,6 +44,7 @@ export interface RenderFlags {
   keepTemp?: boolean;
   temp: string;
   dryRun?: boolean;
+  wait?: boolean;
   json?: boolean;
 }
 
@@ -63,6 +65,9 @@ export async function runRender(input: string, flags: RenderFlags): Promise<numb
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  // A server that was killed has nobody to write for; the next one goes on with what is there.
+  if (process.send !== undefined) endWithParent(() => process.exit(1));
+  process.channel?.unref();
   let preparer: ClipPreparer | null = null;
   try {
     const clips = await readClipList(input);
@@ -150,6 +155,7 @@ function settingsOf(input: string, flags: RenderFlags, clips: ListedClip[]): Ren
     skipBad: flags.skipBad === true,
     keepTemp: flags.keepTemp === true,
     dryRun: flags.dryRun === true,
+    wait: flags.wait === true,
   };
 }
 

@@ -35,6 +35,7 @@ export function renderCommand(): Command {
     .option('--keep-temp', 'keep the prepared sound')
     .option('--temp <folder>', 'folder of temporary files', 'temp')
     .option('--dry-run', 'only say what would be done')
+    .option('--wait', 'wait while another process works on the same project or folder, instead of an error')
     .option('--json', 'print one JSON object a line')
     .addHelpText(
       'after',

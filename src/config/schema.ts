@@ -160,6 +160,11 @@ export const RendersSchema = z.strictObject({
     .string()
     .optional()
     .describe('Folder whose files renders over HTTP may use. Without it they use uploads and text only.'),
+  dataDir: z
+    .string()
+    .optional()
+    .describe('Folder for the uploads and videos of renders over HTTP; otherwise `renders` in `cacheDir`.')
+    .meta(RESTART),
   concurrency: z
     .number()
     .int()

@@ -1,7 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createBirpc, type BirpcReturn } from 'birpc';
 import pidusage from 'pidusage';
 import { DhError } from '../errors.js';
+import { forkChild } from '../rpc/fork-child.js';
 import type { Closable, MemoryLoan } from '../units.js';
 import { SOUND_FILE_MOST_MB, type MediaFunctions, type Reply } from './media-protocol.js';
 
@@ -34,7 +35,7 @@ export class MediaChild implements Closable {
    */
   constructor(entry: string, loan: MemoryLoan) {
     this.#loan = loan;
-    this.#process = fork(entry, [], {
+    this.#process = forkChild(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: ['--max-old-space-size=64', '--max-semi-space-size=1'],

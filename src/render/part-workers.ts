@@ -1,7 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import { YOUNG_HEAP_FLAG } from '../malloc-env.js';
+import { forkChild } from '../rpc/fork-child.js';
 import type { Closable } from '../units.js';
 import { hiddenPath } from './video-file.js';
 import type { PartJob } from './part-job.js';
@@ -67,7 +68,7 @@ export class PartWorkers implements Closable {
   }
 
   #start(): Worker {
-    const child = fork(entryPath(import.meta.url, './part-process.js'), {
+    const child = forkChild(entryPath(import.meta.url, './part-process.js'), {
       execArgv: [YOUNG_HEAP_FLAG],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: { ...process.env, MALLOC_ARENA_MAX: '2' },

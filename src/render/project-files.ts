@@ -12,6 +12,7 @@ const RESUMABLE = new Set([
   'shutting_down',
   'clips_invalid',
   'task_crashed',
+  'task_limit',
   'media_unavailable',
   'server_unreachable',
   'not_found',

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { DhError } from '../errors.js';
-import type { Closable } from '../units.js';
+import type { Clock, Closable } from '../units.js';
 import { diskError } from './disk-error.js';
 
 /** Who holds a lock. No time of day is in it: a clock may jump. */
@@ -15,49 +16,137 @@ interface Holder {
   started: string;
   /** Which start of the machine that was. */
   boot: string;
+  /** Namespace of process ids: a container has its own. Empty where there are none. */
+  space: string;
 }
+
+/** How a lock is asked for. */
+export interface LockOptions {
+  /** Wait for a holder that lives. Default: `render_busy`. */
+  wait?: boolean;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
+  /** Told once who is waited for, whether it is known to live or not. */
+  onWait?: (message: string) => void;
+  /** Monotonic, in ms; replaced in tests, with `sleep`. */
+  clock?: Clock;
+  sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
+}
+
+/** A holder touches its lock that often, in ms. */
+const BEAT_MS = 3_000;
+/** A holder elsewhere that has not touched its lock for this long is gone. */
+const STALE_MS = 20_000;
+const POLL_MS = 500;
+const ATTEMPTS = 3;
 
 /**
  * A lock that is a file. It is held by the process, not by the file: when the process is gone, however it ended, the
- * next one takes the lock over.
+ * next one takes the lock over. A process of this machine is asked whether it lives; one elsewhere, also in another
+ * container, is watched touching its lock.
  */
 export class ProjectLock implements Closable {
   readonly #path: string;
-  readonly #content: string;
+  readonly #file: FileHandle;
+  readonly #inode: number;
+  readonly #beat: NodeJS.Timeout;
+  readonly #lost = new AbortController();
+  #closed = false;
 
-  private constructor(path: string, content: string) {
+  private constructor(path: string, file: FileHandle, inode: number) {
     this.#path = path;
-    this.#content = content;
+    this.#file = file;
+    this.#inode = inode;
+    this.#beat = setInterval(() => void this.#touch(), BEAT_MS).unref();
   }
 
-  /** @throws DhError `render_busy` when another process holds it; `write_failed`, `disk_full`. */
-  static async acquire(path: string, what: string): Promise<ProjectLock> {
-    const me: Holder = { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId() };
-    const content = JSON.stringify(me);
+  /** Aborts with a `render_busy` when another process took the lock over because this one seemed to be gone. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /**
+   * `what` is named in the error. Settles within `STALE_MS`, unless it is to wait.
+   * @throws DhError `render_busy` when another process holds it; `write_failed`, `disk_full`; the signal's reason.
+   */
+  static async acquire(path: string, what: string, options: LockOptions = {}): Promise<ProjectLock> {
+    const me = thisProcess();
     const own = `${path}.${process.pid}-${randomUUID()}`;
+    const { signal, clock = () => performance.now(), sleep = sleepUnlessAborted } = options;
+    let file: FileHandle | null = null;
     try {
       await mkdir(dirname(path), { recursive: true });
       await removeLeft(path, me);
-      await writeFile(own, content);
-      for (let attempt = 0; attempt < 3; attempt++) {
-        if (await linked(own, path)) return new ProjectLock(path, content);
+      file = await open(own, 'wx');
+      await file.writeFile(JSON.stringify(me));
+      let announced = false;
+      const announce = (found: string): void => {
+        if (!announced) options.onWait?.(busy(what, found).message);
+        announced = true;
+      };
+      for (let attempt = 0; attempt < ATTEMPTS;) {
+        signal?.throwIfAborted();
+        if (await linked(own, path)) {
+          const lock = new ProjectLock(path, file, (await file.stat()).ino);
+          file = null;
+          return lock;
+        }
         const found = await readFile(path, 'utf8').catch(() => null);
-        if (found === null) continue;
-        if (isAlive(found, me)) throw busy(what, found);
-        await takeAway(path, found);
+        let held = found !== null && stateOf(found, me);
+        if (held === 'unknown') {
+          announce(found!);
+          const sleepOn = async (ms: number): Promise<void> => {
+            await sleep(ms, signal);
+            signal?.throwIfAborted();
+          };
+          held = (await isTouched(path, { clock, sleep: sleepOn })) ? 'held' : 'free';
+        }
+        if (held === 'held') {
+          if (!options.wait) throw busy(what, found!);
+          announce(found!);
+          await sleep(POLL_MS, signal);
+          continue;
+        }
+        attempt += 1;
+        if (held === 'free') await takeAway(path, found!);
       }
       throw busy(what, '');
     } catch (error) {
+      signal?.throwIfAborted();
       throw diskError(path, error);
     } finally {
+      await file?.close().catch(() => undefined);
       await rm(own, { force: true }).catch(() => undefined);
     }
   }
 
   /** Gives it back; twice is harmless. */
   async close(): Promise<void> {
-    const found = await readFile(this.#path, 'utf8').catch(() => null);
-    if (found === this.#content) await rm(this.#path, { force: true });
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#beat);
+    const mine = await this.#isMine();
+    await this.#file.close().catch(() => undefined);
+    if (mine) await rm(this.#path, { force: true });
+  }
+
+  async #touch(): Promise<void> {
+    if (!(await this.#isMine())) {
+      clearInterval(this.#beat);
+      const message = 'Another process took the lock over while this one stood still.';
+      this.#lost.abort(new DhError('render_busy', message, { hint: 'Wait until that is done, then try again.' }));
+      return;
+    }
+    const now = new Date();
+    // Through the open file: one that has taken the lock over meanwhile is not touched.
+    await this.#file.utimes(now, now).catch(() => undefined);
+  }
+
+  async #isMine(): Promise<boolean> {
+    return await stat(this.#path).then(
+      ({ ino }) => ino === this.#inode,
+      (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+    );
   }
 }
 
@@ -71,17 +160,10 @@ async function removeLeft(path: string, me: Holder): Promise<void> {
     if (!name.startsWith(prefix)) continue;
     const left = join(dirname(path), name);
     const pid = Number.parseInt(name.slice(prefix.length), 10);
-    const content = await readFile(left, 'utf8').catch(() => '');
-    if (isElsewhere(content, me) || isAlive(JSON.stringify({ ...me, pid, started: '' }), me)) continue;
+    const holder = parse(await readFile(left, 'utf8').catch(() => ''));
+    if (holder !== null && !isHere(holder, me)) continue;
+    if (stateOf(JSON.stringify({ ...me, pid, started: '' }), me) === 'held') continue;
     await rm(left, { force: true });
-  }
-}
-
-function isElsewhere(content: string, me: Holder): boolean {
-  try {
-    return (JSON.parse(content) as Partial<Holder>).host !== me.host;
-  } catch {
-    return false;
   }
 }
 
@@ -104,31 +186,73 @@ async function takeAway(path: string, stale: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
-function isAlive(content: string, me: Holder): boolean {
-  let holder: Partial<Holder>;
-  try {
-    holder = JSON.parse(content) as Partial<Holder>;
-  } catch {
-    return false;
-  }
-  // A folder shared with another machine: it cannot be asked.
-  if (holder.host !== me.host) return true;
-  if (holder.boot !== me.boot || typeof holder.pid !== 'number') return false;
+/** Whether the holder lives; unknown when it cannot be asked. */
+function stateOf(content: string, me: Holder): 'held' | 'free' | 'unknown' {
+  const holder = parse(content);
+  if (holder === null || typeof holder.pid !== 'number') return 'free';
+  if (!isHere(holder, me)) return 'unknown';
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'held' : 'free';
   }
   const started = startOf(holder.pid);
-  return started === null || !holder.started || started === holder.started;
+  return started === null || !holder.started || started === holder.started ? 'held' : 'free';
 }
 
-function busy(what: string, holder: string): DhError {
-  const { pid, host } = (holder ? JSON.parse(holder) : {}) as Partial<Holder>;
-  const who = pid === undefined ? '' : ` (process ${pid}${host === hostname() ? '' : ` on ${host}`})`;
-  return new DhError('render_busy', `${what} is being rendered already${who}.`, {
+/** Whether its process can be looked up here. A name of a host says little: containers are made anew with another. */
+function isHere(holder: Partial<Holder>, me: Holder): boolean {
+  return holder.boot === me.boot && holder.space === me.space && (me.boot !== '' || holder.host === me.host);
+}
+
+/** Watches a lock until its holder touches it or gives it back; false when that does not happen. */
+async function isTouched(
+  path: string,
+  { clock, sleep }: { clock: Clock; sleep: (ms: number) => Promise<unknown> },
+): Promise<boolean> {
+  const first = await touchedAt(path);
+  for (const since = clock(); clock() - since < STALE_MS;) {
+    await sleep(POLL_MS);
+    if ((await touchedAt(path)) !== first) return true;
+  }
+  return false;
+}
+
+/** Opened, as a network disk shows only then what others have changed. */
+async function touchedAt(path: string): Promise<string> {
+  const file = await open(path, 'r').catch(() => null);
+  if (file === null) return '';
+  try {
+    const { ino, mtimeMs } = await file.stat();
+    return `${ino} ${mtimeMs}`;
+  } finally {
+    await file.close();
+  }
+}
+
+function parse(content: string): Partial<Holder> | null {
+  try {
+    const holder = JSON.parse(content) as Partial<Holder> | null;
+    return typeof holder === 'object' ? holder : null;
+  } catch {
+    return null;
+  }
+}
+
+async function sleepUnlessAborted(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => undefined);
+}
+
+function busy(what: string, content: string): DhError {
+  const { pid, host } = parse(content) ?? {};
+  const who = pid === undefined ? '' : ` by process ${pid}${host === hostname() ? '' : ` on ${host}`}`;
+  return new DhError('render_busy', `${what} is in use${who}.`, {
     hint: 'Wait until that is done, or choose another --project and output folder.',
   });
+}
+
+function thisProcess(): Holder {
+  return { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId(), space: pidSpace() };
 }
 
 /** Field 22 of /proc/pid/stat (proc(5)); null where there is no such file. */
@@ -144,6 +268,14 @@ function startOf(pid: number): string | null {
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function pidSpace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
   } catch {
     return '';
   }

@@ -34,6 +34,8 @@ export interface RenderSettings {
   skipBad: boolean;
   keepTemp: boolean;
   dryRun: boolean;
+  /** Wait for another process that works on the project or its folder. */
+  wait: boolean;
 }
 
 /** The outside world. */

@@ -47,6 +47,8 @@ class Render {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #output: PartPhase;
+  /** Another process has taken the project over. */
+  #lost = false;
 
   constructor(settings: RenderSettings, tools: RenderTools) {
     this.#settings = settings;
@@ -79,9 +81,9 @@ class Render {
     const { outputFolder, project } = this.#settings;
     await makeFolder(outputFolder);
     await makeFolder(this.#files.store.folder);
-    const lock = await ProjectLock.acquire(join(this.#files.folder, 'lock'), `The project ${project}`);
+    const lock = await this.#lock(join(this.#files.folder, 'lock'), `The project ${project}`);
     try {
-      const outputLock = await ProjectLock.acquire(join(outputFolder, '.render.lock'), `The folder ${outputFolder}`);
+      const outputLock = await this.#lock(join(outputFolder, '.render.lock'), `The folder ${outputFolder}`);
       try {
         await this.#files.refuseForeignFolder();
         return await this.#locked();
@@ -92,6 +94,17 @@ class Render {
       this.#output.close();
       await lock.close();
     }
+  }
+
+  async #lock(path: string, what: string): Promise<ProjectLock> {
+    const onWait = (message: string): void => this.#tools.onEvent({ event: 'note', message: `waiting: ${message}` });
+    const { wait } = this.#settings;
+    const lock = await ProjectLock.acquire(path, what, { onWait, wait, signal: this.#signal });
+    lock.lost.addEventListener('abort', () => {
+      this.#lost = true;
+      this.#stop.abort(lock.lost.reason);
+    });
+    return lock;
   }
 
   async #locked(): Promise<RenderResult> {
@@ -106,7 +119,8 @@ class Render {
       // Whatever else is running stops before the files go.
       this.#stop.abort(error);
       await this.#output.stopWorkers();
-      await this.#files.afterFailure(DhError.from(error));
+      // What another process works on now is left alone.
+      if (!this.#lost) await this.#files.afterFailure(DhError.from(error));
       throw error;
     } finally {
       await this.#output.stopWorkers();

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { Catalogue } from '../avatar/catalogue.js';
 import { avatarFolders } from '../config/load.js';
 import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/schema.js';
+import { DhError } from '../errors.js';
 import { contractLine, type MemoryContract } from '../guard/memory-contract.js';
 import { cleanups } from '../guard/cleanups.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
@@ -21,6 +22,7 @@ import { Helpers } from './helpers.js';
 import { logLife } from './log-life.js';
 import { createApp } from './http/app.js';
 import type { ServerContext } from './http/context.js';
+import { rendersFolder } from './renders/render-folders.js';
 import { Renders } from './renders/renders.js';
 import { ChildTaskRunner } from './renders/task-runner.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
@@ -67,7 +69,8 @@ export class Control {
   readonly #temp: string;
   readonly sessions: SessionRegistry;
   readonly #renderRunner: ChildTaskRunner;
-  #renders: Renders | null = null;
+  #renders: Promise<Renders> | null = null;
+  readonly #stopping = new AbortController();
   #app: FastifyInstance | null = null;
   #sockets: AudioSockets | null = null;
   #statsLine: { close(): void } | null = null;
@@ -230,17 +233,9 @@ export class Control {
     const { log } = this.#options;
     const config = this.#config;
     this.#onStopRequest = onStopRequest;
-    this.#renders = await Renders.open({
-      folder: join(dirname(this.#options.cacheDir), 'renders'),
-      otherwise: join(this.#temp, 'renders'),
-      config: () => this.#config.renders,
-      maxUploadBytes: () => this.#config.limits.maxUploadMb * 1e6,
-      runner: this.#renderRunner,
-      checkAvatar: async (name) => void (await this.#catalogue.resolve(name)),
-      checkVoice: (wanted) => void this.#speech.plan({ text: 'a', ...wanted }),
-      log,
-      now: Date.now,
-      clock: this.#options.clock,
+    this.#renders = this.#openRenders();
+    this.#renders.catch((error: unknown) => {
+      if (this.#closing === null) log.error({ err: error }, 'renders cannot be opened');
     });
     this.#app = await createApp(this.#context(this.#renders));
     await this.#app.listen({ host: config.server.host, port: config.server.port });
@@ -285,6 +280,7 @@ export class Control {
     const begin = clock();
     const sessions = this.sessions.list();
     const viewers = sessions.reduce((sum, { stats }) => sum + (stats?.viewers.length ?? 0), 0);
+    this.#stopping.abort(new DhError('shutting_down', 'The server is stopping.'));
     this.#options.config.close();
     this.#unapply?.();
     this.#statsLine?.close();
@@ -299,7 +295,7 @@ export class Control {
           this.#supervisor.close(SHUTDOWN_LIMIT / 3),
           this.#speech.close(),
           this.#pools.close(SHUTDOWN_LIMIT / 10),
-          this.#renders?.close(),
+          this.#renders?.then((renders) => renders.close()).catch(() => undefined),
           this.#helpers.close(),
           this.#monitor.close(),
           this.#app?.close(),
@@ -326,7 +322,24 @@ export class Control {
     this.#statsLine = startStatsLine(this.#stats, this.#config.statsIntervalS, this.#options.log);
   }
 
-  #context(renders: Renders): ServerContext {
+  async #openRenders(): Promise<Renders> {
+    const { cacheDir, log, clock } = this.#options;
+    return Renders.open({
+      folder: await rendersFolder(this.#config.renders.dataDir, cacheDir),
+      otherwise: join(this.#temp, 'renders'),
+      config: () => this.#config.renders,
+      maxUploadBytes: () => this.#config.limits.maxUploadMb * 1e6,
+      runner: this.#renderRunner,
+      checkAvatar: async (name) => void (await this.#catalogue.resolve(name)),
+      checkVoice: (wanted) => void this.#speech.plan({ text: 'a', ...wanted }),
+      log,
+      now: Date.now,
+      clock,
+      signal: this.#stopping.signal,
+    });
+  }
+
+  #context(renders: Promise<Renders>): ServerContext {
     const { config: live, log } = this.#options;
     return {
       get config() {

@@ -53,6 +53,7 @@ export function settings(folder: string, clips: ListedClip[], over: Partial<Rend
     skipBad: false,
     keepTemp: false,
     dryRun: false,
+    wait: false,
     ...over,
   };
 }

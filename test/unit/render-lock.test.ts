@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { checkSpace } from '../../src/render/disk-space.js';
 import { ProjectLock } from '../../src/render/project-lock.js';
 
@@ -62,19 +62,76 @@ test.skipIf(process.platform !== 'linux')(
     await lock.close();
     await writeFile(path, JSON.stringify({ ...holder, started: `${Number(holder.started) - 1}` }));
     await (await ProjectLock.acquire(path, 'it')).close();
-    await writeFile(path, JSON.stringify({ ...holder, boot: 'another start of the machine' }));
-    await (await ProjectLock.acquire(path, 'it')).close();
   },
 );
 
-test('a lock from another machine is respected, a damaged one is not', async () => {
-  await writeFile(path, JSON.stringify({ host: 'elsewhere', pid: 1, started: '1', boot: 'b' }));
-  await expect(ProjectLock.acquire(path, 'it')).rejects.toMatchObject({
-    code: 'render_busy',
-    message: expect.stringContaining('process 1 on elsewhere'),
-  });
+const ELSEWHERE = JSON.stringify({ host: 'elsewhere', pid: 1, started: '1', boot: 'b', space: 's' });
+
+/** Time that passes only when somebody sleeps; `onSleep` says what happens elsewhere meanwhile. */
+function sleeper(onSleep: (nowMs: number) => unknown = () => undefined) {
+  let nowMs = 0;
+  return {
+    clock: () => nowMs,
+    sleep: async (ms: number): Promise<void> => {
+      nowMs += ms;
+      await onSleep(nowMs);
+    },
+  };
+}
+
+test('a lock that somebody elsewhere touches is respected, and the holder named', async () => {
+  await writeFile(path, ELSEWHERE);
+  const time = sleeper((nowMs) => nowMs === 3000 && utimes(path, 1, 1));
+  const waits: string[] = [];
+  const acquired = ProjectLock.acquire(path, 'The folder /a', { ...time, onWait: (message) => waits.push(message) });
+  const message = 'The folder /a is in use by process 1 on elsewhere.';
+  await expect(acquired).rejects.toMatchObject({ code: 'render_busy', message });
+  expect(waits).toEqual([message]);
+  expect(time.clock()).toBe(3000);
+});
+
+test('a lock that nobody elsewhere has touched for 20 s is taken over, a damaged one at once', async () => {
+  await writeFile(path, ELSEWHERE);
+  const time = sleeper();
+  const lock = await ProjectLock.acquire(path, 'it', time);
+  expect(time.clock()).toBe(20_000);
+  expect(await readFile(path, 'utf8')).toContain(`"pid":${process.pid}`);
+  await lock.close();
   await writeFile(path, '{"host":');
-  await (await ProjectLock.acquire(path, 'it')).close();
+  await (await ProjectLock.acquire(path, 'it', time)).close();
+  expect(time.clock()).toBe(20_000);
+});
+
+test('who waits gets the lock when it is given back; not after it stopped waiting', async () => {
+  const first = await ProjectLock.acquire(path, 'it');
+  const time = sleeper((nowMs) => nowMs > 60_000 && first.close());
+  const second = await ProjectLock.acquire(path, 'it', { ...time, wait: true });
+  const stop = new AbortController();
+  const third = ProjectLock.acquire(path, 'it', {
+    ...sleeper(() => stop.abort(new Error('no longer wanted'))),
+    ...{ wait: true, signal: stop.signal },
+  });
+  await expect(third).rejects.toThrow('no longer wanted');
+  await second.close();
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('a holder touches its lock, and learns when it was taken over', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const lock = await ProjectLock.acquire(path, 'it');
+    await utimes(path, 1, 1);
+    vi.advanceTimersByTime(3_000);
+    await vi.waitFor(async () => expect((await stat(path)).mtimeMs).toBeGreaterThan(1000));
+    await rm(path);
+    await writeFile(path, ELSEWHERE);
+    vi.advanceTimersByTime(3_000);
+    await vi.waitFor(() => expect(lock.lost.aborted).toBe(true));
+    await lock.close();
+    expect(await readFile(path, 'utf8')).toBe(ELSEWHERE);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('space is reckoned disk by disk, with the figures', async () => {

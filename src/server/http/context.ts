@@ -27,7 +27,7 @@ export interface ServerContext {
   log: Logger;
   events: ServerEvents;
   sessions: SessionRegistry;
-  renders: Renders;
+  renders: Promise<Renders>;
   stats: ServerStats;
   memory: ServerMemory;
   monitor: ServerMonitor;

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createReadStream } from 'node:fs';
 import { extname } from 'node:path';
 import type { RendersConfig } from '../../config/schema.js';
+import type { Renders } from '../renders/renders.js';
 import { countItems, RenderBody } from '../renders/render-request.js';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
@@ -35,8 +36,11 @@ function jsonLimits({ maxBodyMb, maxItems }: RendersConfig): JsonLimits {
 
 /** `/renders`: videos from files and texts. */
 export function renderRoutes(context: ServerContext) {
-  const { renders } = context;
   return async (app: FastifyInstance): Promise<void> => {
+    let renders!: Renders;
+    // Their folder may be in use by a server elsewhere that is gone: that takes a while to see.
+    app.addHook('onRequest', async () => void (renders = await context.renders));
+
     app.get('/renders', () => renders.list());
 
     app.post(

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { writeAtomically } from '../../render/atomic-file.js';
 import { PROJECT_NAME } from '../../render/project-name.js';
@@ -19,6 +19,17 @@ export type FoundRender =
 
 const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 const Request = z.object({ flags: z.array(z.string()), uploads: z.array(z.string()) });
+
+/**
+ * The folder of renders over HTTP: the one of the settings, else `renders` in the cache. Where an older version kept them
+ * beside the cache, they stay there.
+ */
+export async function rendersFolder(dataDir: string | undefined, cacheDir: string): Promise<string> {
+  if (dataDir !== undefined) return resolve(dataDir);
+  const [inside, beside] = [join(cacheDir, 'renders'), join(dirname(resolve(cacheDir)), 'renders')];
+  const older = !(await exists(inside)) && (await exists(join(beside, 'ages.json')));
+  return older ? beside : inside;
+}
 
 /**
  * Where the files of renders over HTTP are:
@@ -124,4 +135,11 @@ export class RenderFolders {
   async #request(id: string): Promise<SavedRequest> {
     return Request.parse(JSON.parse(await readFile(join(this.of(id), 'request.json'), 'utf8')));
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -36,6 +36,8 @@ export interface RendersOptions extends NameChecks {
   now: () => number;
   /** Monotonic, in ms: how long things are kept counts by it. */
   clock: Clock;
+  /** Aborts the opening. */
+  signal?: AbortSignal;
   /** The program that renders; replaced in tests. */
   script?: string;
 }
@@ -74,10 +76,25 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
 
   /** Lists what an earlier server left, and goes on with what it had not finished. */
   static async open(options: RendersOptions): Promise<Renders> {
+    const { log, signal } = options;
     let { folder } = options;
-    const lock = await ProjectLock.acquire(join(folder, 'lock'), 'The folder of renders').catch(() => {
+    const lockOf = (path: string): Promise<ProjectLock> =>
+      ProjectLock.acquire(join(path, 'lock'), `The folder ${path}`, {
+        onWait: (reason) => log.warn({ reason }, 'waiting to see whether another server uses the folder of renders'),
+        ...(signal ? { signal } : {}),
+      });
+    const lock = await lockOf(folder).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      const { message: reason } = DhError.from(error);
       folder = options.otherwise;
-      return ProjectLock.acquire(join(folder, 'lock'), 'The folder of renders');
+      log.warn(
+        { reason, instead: folder },
+        'renders are kept only until this server stops, and earlier ones not shown',
+      );
+      return lockOf(folder);
+    });
+    lock.lost.addEventListener('abort', () => {
+      log.warn({ folder }, 'another server has taken the folder of renders over while this one stood still');
     });
     const folders = new RenderFolders(folder);
     await folders.make();
@@ -276,7 +293,8 @@ export class Renders extends EventEmitter<{ event: [id: string, name: string, da
     const script = this.#options.script ?? entryPath(import.meta.url, '../../cli.js');
     const demand = renderDemand(flags);
     const paths = ['-o', this.#folders.out(view), '--temp', this.#folders.temp(view)];
-    const project = ['--project', view.project ?? view.id];
+    // A process of a server that was killed may take a moment to end.
+    const project = ['--project', view.project ?? view.id, '--wait'];
     this.#options.runner.submit({
       id: view.id,
       args: (bytes) => {

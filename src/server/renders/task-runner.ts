@@ -7,6 +7,7 @@ import { DhError } from '../../errors.js';
 import type { Appetite } from '../../guard/memory-division.js';
 import { treeRssBytes } from '../../guard/process-tree.js';
 import { MALLOC_ENV, YOUNG_HEAP_FLAG } from '../../malloc-env.js';
+import { cannotStart } from '../../rpc/fork-child.js';
 import type { Closable, MemoryLoan } from '../../units.js';
 
 /** A program to run, and who is told of it. */
@@ -59,7 +60,10 @@ export interface ChildTaskRunnerOptions {
 }
 
 interface Entry {
+  /** Ends it. */
   stop: AbortController;
+  /** Takes it out of the queue; nothing else, as one that runs holds its turn until its process is gone. */
+  leave: AbortController;
   child: ChildProcess | null;
   /** Null while it waits. */
   slot: number | null;
@@ -96,12 +100,11 @@ export class ChildTaskRunner implements TaskRunner {
     if (this.#queue.pending >= this.#queue.concurrency && this.#queue.size >= this.#options.maxWaiting()) {
       throw new DhError('queue_full', `${this.#queue.size} renders wait already.`, { hint: 'Try again later.' });
     }
-    const stop = new AbortController();
-    const entry: Entry = { stop, child: null, slot: null, toldBytes: 0, done: Promise.resolve() };
+    const [stop, leave] = [new AbortController(), new AbortController()];
+    const entry: Entry = { stop, leave, child: null, slot: null, toldBytes: 0, done: Promise.resolve() };
     entry.done = this.#queue
-      .add(async () => {
-        if (!stop.signal.aborted) await this.#run(task, entry);
-      })
+      .add(() => this.#run(task, entry), { signal: leave.signal })
+      .catch(() => undefined) // it left
       .finally(() => this.#tasks.delete(task.id));
     this.#tasks.set(task.id, entry);
   }
@@ -110,9 +113,8 @@ export class ChildTaskRunner implements TaskRunner {
     const entry = this.#tasks.get(id);
     if (!entry) return;
     entry.stop.abort();
-    // One that waits is taken out when its turn comes; nobody has to wait for that.
-    if (entry.child) await entry.done;
-    else this.#tasks.delete(id);
+    if (entry.slot === null) entry.leave.abort();
+    await entry.done;
   }
 
   status(id: string): 'waiting' | 'running' | null {
@@ -128,7 +130,6 @@ export class ChildTaskRunner implements TaskRunner {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#queue.clear();
     await Promise.all([...this.#tasks.keys()].map((id) => this.cancel(id)));
   }
 
@@ -161,19 +162,25 @@ export class ChildTaskRunner implements TaskRunner {
     }
   }
 
-  /** False when it was ended because its memory is needed elsewhere. Throws `memory_pressure` when it takes too much. */
+  /**
+   * False when it was ended because its memory is needed elsewhere. Throws `memory_pressure` when it takes too much,
+   * `task_limit` when it cannot be started.
+   */
   async #runChild(task: Task, entry: Entry, loan: MemoryLoan | null): Promise<boolean> {
     const args = [YOUNG_HEAP_FLAG, ...task.args(loan?.bytes ?? null)];
     const child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Over the channel it learns that this process is gone.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...MALLOC_ENV, ...process.env },
     });
+    const failure = new Promise<Error>((resolve) => child.on('error', resolve));
+    if (child.pid === undefined) throw cannotStart(await failure);
     entry.child = child;
     entry.toldBytes = 0;
     const over = new AbortController();
     const stopped = AbortSignal.any([entry.stop.signal, over.signal, ...(loan ? [loan.recalled] : [])]);
     let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-STDERR_CHARS)));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-STDERR_CHARS)));
     let killer: NodeJS.Timeout | undefined;
     const end = (): void => {
       child.kill('SIGTERM');
@@ -182,7 +189,7 @@ export class ChildTaskRunner implements TaskRunner {
     if (stopped.aborted) end();
     else stopped.addEventListener('abort', end, { once: true });
     const watch = loan && setInterval(() => void checkMemory(child, entry, loan, over), MEMORY_INTERVAL).unref();
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
       if (stopped.aborted || !line.startsWith('{')) return;
       try {
         const event = JSON.parse(line) as Record<string, unknown>;
