@@ -1,10 +1,15 @@
 /** The page `/`: fills the window with the session that `?session=` names. */
-import { pageToken, serverUrl } from './base.js';
+import { serverUrl, takeTokenFromAddress } from './base.js';
 import './dh-live-viewer.js';
 
 const session = new URLSearchParams(location.search).get('session') || 'main';
 const viewer = document.querySelector('dh-live-viewer');
-const token = pageToken();
-if (token) viewer.setAttribute('token', token);
-viewer.setAttribute('src', serverUrl(`whep/${encodeURIComponent(session)}`));
+// Watching needs no token; one that somebody left in the address is neither used nor shown.
+takeTokenFromAddress();
 if (session !== 'main') document.title = `${session} – dh-live`;
+
+// The element does not know where sessions are made.
+viewer.addEventListener('dh-state', ({ detail }) => {
+  document.querySelector('#no-session').hidden = detail.state !== 'missing';
+});
+viewer.setAttribute('src', serverUrl(`whep/${encodeURIComponent(session)}`));

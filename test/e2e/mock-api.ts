@@ -36,6 +36,14 @@ export interface MockApi {
   h264Only: 'answer' | 'refuse' | null;
   /** Further headers of the answers to offers. */
   answerHeaders: Record<string, string>;
+  /** What the API asks for; null: nothing. */
+  token: string | null;
+  /** Texts that wait to be said; an interrupt drops them. */
+  pending: string[];
+  /** The sessions that there are. */
+  readonly sessions: Set<string>;
+  /** What the next WebSocket for sound is told before it is closed; null: it is served. */
+  socketError: { code: string; message: string; hint: string } | null;
   /** Forgets all viewers, as a server whose media process was replaced: nothing arrives any more. */
   forgetViewers(): Promise<void>;
   /** Forgets calls and switches; sessions are the first two again. */
@@ -152,6 +160,10 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     older: false,
     h264Only: null as MockApi['h264Only'],
     answerHeaders: {} as Record<string, string>,
+    token: null as string | null,
+    pending: [] as string[],
+    sessions,
+    socketError: null as MockApi['socketError'],
     forgetViewers: async () => (await publisher()).evaluate<void>('forgetAll()'),
     reset() {
       Object.assign(api, {
@@ -162,6 +174,9 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
         older: false,
         h264Only: null,
         answerHeaders: {},
+        token: null,
+        pending: [],
+        socketError: null,
         alerts: [],
       });
       limitMb = 4000;
@@ -185,6 +200,18 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   app.addHook('onRequest', async (request, reply) => {
     api.calls.push(`${request.method} ${request.url}`);
     reply.header('Content-Security-Policy', CSP);
+    const { authorization = '' } = request.headers;
+    const given = authorization.replace('Bearer ', '') || new URL(request.url, 'http://x').searchParams.get('token');
+    if (api.token !== null && request.url.startsWith('/api') && given !== api.token) {
+      return fail(
+        reply,
+        401,
+        'unauthorized',
+        'A valid access token is needed.',
+        'Send "Authorization: Bearer <token>".',
+      );
+    }
+    if (request.url.startsWith('/whep') && authorization) api.calls.push('a token for watching');
   });
   serveFiles(app);
   serveWhep(app, api, sessions, publisher, state);
@@ -203,7 +230,8 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   );
   const missing = (reply: FastifyReply) => fail(reply, 404, 'not_found', 'There is no such call.');
   const withProfile = (id: string) => {
-    const base = session(id, state.name);
+    const pending = api.pending.map((text, i) => ({ id: `p${i}`, text }));
+    const base = { ...session(id, state.name), waiting: pending.length, pending };
     return api.older
       ? base
       : { ...base, preset: 'default', ...profiles.get(id), profile: { ...PROFILE, ...profiles.get(id) } };
@@ -271,7 +299,9 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   app.post('/api/v1/sessions/:id/interrupt', () => {
     api.emit('state', { state: 'idle' });
     api.emit('utterance.interrupted', { utteranceId: 'u1', playedMs: 1234 });
-    return { utteranceId: 'u1', playedMs: 1234 };
+    const dropped = api.pending.splice(0).map((_text, i) => `p${i}`);
+    for (const utteranceId of dropped) api.emit('utterance.interrupted', { utteranceId, playedMs: 0 });
+    return { utteranceId: 'u1', playedMs: 1234, dropped };
   });
   app.post('/api/v1/sessions/:id/audio', (request, reply) => {
     const type = request.headers['content-type'] ?? '';
@@ -296,6 +326,10 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     api.calls.push(`WS ${request.url}`);
     api.socket.rate = Number(new URL(request.url ?? '', 'http://x').searchParams.get('rate'));
     sockets.handleUpgrade(request, socket, head, (ws) => {
+      if (api.socketError) {
+        ws.send(JSON.stringify({ type: 'error', error: api.socketError }));
+        return ws.close(4409, api.socketError.code);
+      }
       ws.on('message', (data: Buffer, binary: boolean) => {
         if (binary) api.socket.bytes += data.length;
         else api.socket.texts.push(data.toString());

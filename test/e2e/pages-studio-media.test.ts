@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeSilentFilm, encodeSound, tone, wav } from '../integration/media-fixtures.js';
-import { live, startPages, type PagesFixture } from './pages-fixture.js';
+import { holds, live, startPages, type PagesFixture } from './pages-fixture.js';
 
 let pages: PagesFixture;
 let folder: string;
@@ -139,6 +139,52 @@ describe('the microphone in the studio', () => {
     await page.getByRole('button', { name: 'Stop talking' }).click();
     await expect.poll(() => pages.api.socket.texts).toEqual(['{"type":"end"}']);
     expect(await page.evaluate('document.querySelector("dh-live-viewer").muted')).toBe(false);
+  });
+
+  it('is paused by an interrupt, and what was typed meanwhile is seen to wait', async () => {
+    const page = await pages.open('/studio', { permissions: ['microphone'] });
+    await page.getByLabel('Hands-free').check();
+    await page.getByRole('button', { name: 'Start talking' }).click();
+    await page.getByText('You are live').waitFor();
+    pages.api.pending.push('Typed while I talk.');
+    await page.getByText('One more waits until you stop talking').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('Microphone ready').waitFor();
+    await page.getByRole('log').getByText('The microphone is paused.').waitFor();
+    await expect.poll(() => pages.api.socket.texts).toEqual(['{"type":"end"}']);
+    await page.getByRole('log').getByText('One more that waited was dropped.').waitFor();
+  });
+
+  it('gives the device back when the session was changed before it came', async () => {
+    const script = `
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (wishes) => {
+        await new Promise((resolve) => (window.allow = resolve));
+        return (window.given = await ask(wishes));
+      };`;
+    const page = await pages.open('/studio', { script, permissions: ['microphone'] });
+    await page.getByRole('option', { name: 'guide' }).waitFor({ state: 'attached' });
+    await page.getByLabel('Hands-free').check();
+    await page.getByRole('button', { name: 'Start talking' }).click();
+    await page.getByText('Opening the microphone…').waitFor();
+    await page.getByLabel('Session', { exact: true }).selectOption('guide');
+    await page.getByText('Microphone off').waitFor();
+    await page.evaluate('allow()');
+    await holds(page, 'window.given?.getTracks().every(({ readyState }) => readyState === "ended")');
+    expect(await page.getByText('Microphone off').count()).toBe(1);
+    expect(pages.api.calls.filter((call) => call.startsWith('WS'))).toEqual([]);
+  });
+
+  it('says in the server’s words why it is not heard', async () => {
+    const page = await pages.open('/studio', { permissions: ['microphone'] });
+    pages.api.socketError = { code: 'source_busy', message: 'Another source sends sound.', hint: 'Close it.' };
+    await page.getByLabel('Hands-free').check();
+    await page.getByRole('button', { name: 'Start talking' }).click();
+    const alert = page.getByRole('alert').first();
+    await alert.getByText('Another source sends sound.').waitFor();
+    await alert.getByText('Close it.').waitFor();
+    await page.getByText('Microphone off').waitFor();
+    expect(await page.getByRole('log').getByText('connection for the microphone').count()).toBe(0);
   });
 
   it('says how to allow it when it is blocked', async () => {

@@ -63,6 +63,29 @@ describe('speaking in the studio', () => {
     expect(pages.api.calls).toContain('POST /api/v1/sessions/main/interrupt');
   });
 
+  it('shows what waits, and says what an interrupt dropped of it', async () => {
+    const page = await pages.open('/studio');
+    pages.api.pending.push('The second sentence.', 'The third one.');
+    await page.getByRole('status').getByText('2 more wait').waitFor();
+    const list = page.locator('#waiting-list');
+    expect(await list.getByRole('listitem').allInnerTexts()).toEqual(['The second sentence.', 'The third one.']);
+    await page.keyboard.press('Escape');
+    await page.getByRole('log').getByText('2 more that waited were dropped.').waitFor();
+    await page.locator('#waiting').waitFor({ state: 'hidden' });
+    const lines = await page.getByRole('log').getByText('Interrupted').allInnerTexts();
+    expect(lines).toEqual(['Interrupted after 1.2 s.']);
+  });
+
+  it('cuts long texts in the log', async () => {
+    const page = await pages.open('/studio');
+    const box = page.getByRole('textbox', { name: 'Text to speak' });
+    await box.fill('many words '.repeat(100));
+    await box.press('Enter');
+    const line = page.getByRole('log').getByText('Speaks: many words');
+    await line.waitFor();
+    expect((await line.innerText()).length).toBe(201);
+  });
+
   it('shows the figures of the session and of the server', async () => {
     const page = await pages.open('/studio');
     await live(page);
@@ -76,6 +99,92 @@ describe('speaking in the studio', () => {
     pages.api.emit('state', { state: 'down' });
     await page.getByRole('status').getByText('Restarting').waitFor();
     expect(pages.errors).toEqual([]);
+  });
+});
+
+describe('a studio whose server asks for a token', () => {
+  it('asks for it, says when it is wrong, shows the preview without it, and never gives it on', async () => {
+    const page = await pages.open('/blank');
+    pages.api.token = 's3cret';
+    await page.goto(`${pages.api.url}/studio`);
+    await page.getByText('This server asks for an access token.').waitFor();
+    await live(page);
+    expect(await page.getByRole('alert').getByText('Authorization').count()).toBe(0);
+    const asked = () => pages.api.calls.filter((call) => call.includes('/api/')).length;
+    const begin = asked();
+    const field = page.getByLabel('Access token', { exact: true });
+    await field.fill('guess');
+    await field.press('Enter');
+    await page.getByText('That is not the token of this server.').waitFor();
+    // Nothing else was asked meanwhile: a server may lock out who sends many wrong tokens.
+    expect(asked()).toBe(begin + 1);
+    await field.fill('s3cret');
+    await field.press('Enter');
+    await page.getByRole('option', { name: 'guide' }).waitFor({ state: 'attached' });
+    await page.getByRole('status').getByText('Idle').waitFor();
+    await page.reload();
+    await page.getByRole('status').getByText('Idle').waitFor();
+    expect(await page.getByRole('link', { name: 'Open the viewer page' }).getAttribute('href')).not.toContain('s3cret');
+    expect(pages.api.calls).not.toContain('a token for watching');
+    expect(pages.errors).toEqual([]);
+  });
+
+  it('takes it from the address and out of it', async () => {
+    const page = await pages.open('/blank');
+    pages.api.token = 's3cret';
+    await page.goto(`${pages.api.url}/studio?token=wrong&session=guide`);
+    await page.getByText('The access token of this page is wrong.').waitFor();
+    await page.goto(`${pages.api.url}/studio?token=s3cret&session=guide`);
+    await page.getByRole('status').getByText('Idle').waitFor();
+    expect(new URL(page.url()).search).toBe('?session=guide');
+    await live(page);
+    await page.goto(`${pages.api.url}/?token=s3cret&session=guide`);
+    await live(page);
+    expect(new URL(page.url()).search).toBe('?session=guide');
+    expect(pages.api.calls).not.toContain('a token for watching');
+  });
+});
+
+describe('a studio without its session', () => {
+  it('says that it was deleted, offers the others, and takes it again when it comes back', async () => {
+    const page = await pages.open('/studio');
+    await page.getByRole('status').getByText('Idle').waitFor();
+    pages.api.sessions.delete('main');
+    const overlay = page.locator('#no-session');
+    await overlay.getByText('The session “main” was deleted.').waitFor();
+    for (const name of ['Record', 'Speak', 'Hold to talk', /Interrupt/]) {
+      expect(await page.getByRole('button', { name }).isDisabled()).toBe(true);
+    }
+    await overlay.getByRole('button', { name: 'guide' }).waitFor();
+    expect(await page.getByLabel('Session', { exact: true }).locator('option').allInnerTexts()).toEqual([
+      'Choose…',
+      'guide',
+    ]);
+    // The dead one is asked for no more.
+    const asked = () => pages.api.calls.filter((call) => /(sessions|whep)\/main/.test(call)).length;
+    const begin = asked();
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 2500))');
+    expect(asked()).toBe(begin);
+    pages.api.sessions.add('main');
+    await overlay.waitFor({ state: 'hidden' });
+    await live(page);
+    pages.api.sessions.delete('main');
+    await overlay.getByRole('button', { name: 'guide' }).click();
+    await overlay.waitFor({ state: 'hidden' });
+    await live(page);
+    expect(new URL(page.url()).search).toBe('?session=guide');
+  });
+
+  it('says where to create one when there is none', async () => {
+    const page = await pages.open('/blank');
+    pages.api.sessions.clear();
+    await page.goto(`${pages.api.url}/studio`);
+    const overlay = page.locator('#no-session');
+    await overlay.getByText('There is no session.').waitFor();
+    await overlay.getByText('Create one with “New…”.').waitFor();
+    await page.goto(`${pages.api.url}/`);
+    await page.getByText('No such session').waitFor();
+    await page.getByRole('link', { name: 'studio' }).waitFor();
   });
 });
 

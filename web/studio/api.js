@@ -1,4 +1,4 @@
-import { pageToken, serverUrl, withToken } from '../base.js';
+import { keepToken, pageToken, serverUrl, withToken } from '../base.js';
 
 /** An answer that is not a success, with the server's own words (`api.md`, Errors). */
 export class ApiError extends Error {
@@ -13,9 +13,30 @@ export class ApiError extends Error {
 
 const token = pageToken();
 const headers = token ? { Authorization: `Bearer ${token}` } : {};
+let refusal = null;
+
+/** Event `refused` {hadToken}, once: the server wants a token, or another one. From then on nothing is asked of it. */
+export const access = new EventTarget();
+export const isRefused = () => refusal !== null;
+
+/** Whether the server takes this token; if so it is kept for this tab, and used from the next load of the page on. */
+export async function tryToken(value) {
+  const response = await fetch(serverUrl('api/v1/sessions'), {
+    headers: { Authorization: `Bearer ${value}` },
+    signal: AbortSignal.timeout(10_000),
+  }).catch(() => {
+    throw new ApiError(0);
+  });
+  if (response.ok) keepToken(value);
+  else if (response.status !== 401)
+    throw new ApiError(response.status, (await response.json().catch(() => null))?.error);
+  return response.ok;
+}
+
 const sessionPath = (id, tail = '') => `api/v1/sessions/${encodeURIComponent(id)}${tail}`;
 
 async function call(method, path, { json, signal } = {}) {
+  if (refusal) throw refusal;
   const response = await fetch(serverUrl(path), {
     method,
     headers: json === undefined ? headers : { ...headers, 'Content-Type': 'application/json' },
@@ -25,8 +46,13 @@ async function call(method, path, { json, signal } = {}) {
     throw error.name === 'AbortError' ? error : new ApiError(0);
   });
   const body = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(response.status, body?.error);
-  return body;
+  if (response.ok) return body;
+  const error = new ApiError(response.status, body?.error);
+  if (response.status === 401 && !refusal) {
+    refusal = error;
+    access.dispatchEvent(new CustomEvent('refused', { detail: { hadToken: token !== '' } }));
+  }
+  throw error;
 }
 
 export const listSessions = () => call('GET', 'api/v1/sessions');
@@ -48,7 +74,6 @@ export const patchSession = (id, change) => call('PATCH', sessionPath(id), { jso
 
 /** Address of a session's WHEP endpoint. */
 export const whepUrl = (id) => serverUrl(`whep/${encodeURIComponent(id)}`);
-export const whepToken = token;
 
 /** Address of a session's events for EventSource. */
 export const eventsUrl = (id) => withToken(serverUrl(sessionPath(id, '/events')), token);

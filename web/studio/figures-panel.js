@@ -2,7 +2,14 @@ import { batched, byId, create, setText } from './dom.js';
 import { bytesText, durationText, numberText } from './format.js';
 import { fillTable } from './server-panel.js';
 
-const STATES = { idle: 'Idle', speaking: 'Speaking', starting: 'Starting', down: 'Restarting', gone: 'Not available' };
+const STATES = {
+  idle: 'Idle',
+  speaking: 'Speaking',
+  starting: 'Starting',
+  down: 'Restarting',
+  gone: 'Not available',
+  locked: 'No access',
+};
 
 /** What the page shows of a session's state and figures, and of the server's processes. */
 export class FiguresPanel {
@@ -22,6 +29,12 @@ export class FiguresPanel {
   /** Statistics of the preview's own connection (`dh-stats`), or null. */
   received(stats) {
     this.#received = stats;
+    this.#render();
+  }
+
+  /** The server shows nothing without a token. */
+  refused() {
+    this.#info = { state: 'locked' };
     this.#render();
   }
 

@@ -1,12 +1,14 @@
 /** The page `/studio`: wires the panels. Each panel is a file of its own; `session-feed.js` brings the news. */
 import '../dh-live-viewer.js';
-import { interrupt, listVoices, whepToken, whepUrl } from './api.js';
+import { AccessPanel } from './access-panel.js';
+import { interrupt, isRefused, listVoices, whepUrl } from './api.js';
 import { byId } from './dom.js';
 import { ChartsPanel } from './charts-panel.js';
 import { FiguresPanel } from './figures-panel.js';
 import { FilePanel } from './file-panel.js';
 import { durationText } from './format.js';
 import { MicPanel } from './mic-panel.js';
+import { hideNoSession, showNoSession } from './no-session.js';
 import { clearNotice, logLine, showError } from './notices.js';
 import { RecordPanel } from './record-panel.js';
 import { ServerFeed } from './server-feed.js';
@@ -15,6 +17,7 @@ import { SessionFeed } from './session-feed.js';
 import { SessionsPanel } from './sessions-panel.js';
 import { SpeakPanel } from './speak-panel.js';
 import { TunePanel } from './tune-panel.js';
+import { WaitingPanel } from './waiting-panel.js';
 
 const viewer = document.querySelector('dh-live-viewer');
 const sessions = new SessionsPanel(new URLSearchParams(location.search).get('session'));
@@ -26,9 +29,18 @@ const serverFeed = new ServerFeed();
 const tune = new TunePanel(sessionId);
 const speak = new SpeakPanel(sessionId);
 const mic = new MicPanel(sessionId, viewer);
+const waiting = new WaitingPanel();
 new FilePanel(sessionId);
 new RecordPanel(viewer);
+new AccessPanel(() => {
+  feed = null;
+  figures.refused();
+  viewer.setAttribute('src', whepUrl(sessions.current ?? 'main'));
+});
 let feed = null;
+let lastStarted = '';
+let dropped = 0;
+let noSession = 'There is no session.';
 
 serverFeed.addEventListener('history', ({ detail }) => charts.history(detail.data));
 serverFeed.addEventListener('alerts', ({ detail }) => server.alerts(detail.data));
@@ -42,6 +54,10 @@ serverFeed.addEventListener('stats', ({ detail }) => {
 });
 serverFeed.addEventListener('server-event', ({ detail }) => reportServer(detail));
 sessions.addEventListener('chosen', ({ detail }) => show(detail.id));
+sessions.addEventListener('list', ({ detail }) => {
+  if (sessions.current === null) showNoSession(noSession, detail.ids, (id) => sessions.choose(id));
+});
+mic.addEventListener('talking', ({ detail }) => waiting.talking(detail.talking));
 viewer.addEventListener('dh-stats', ({ detail }) => figures.received(detail));
 viewer.addEventListener('dh-state', ({ detail }) => {
   if (detail.state !== 'live') figures.received(null);
@@ -55,9 +71,7 @@ document.addEventListener('keydown', (event) => {
 });
 
 if (sessions.current) show(sessions.current);
-void sessions.refresh().then(() => {
-  if (!sessions.current && !feed) logLine('There is no session yet: create one with “New…”.', 'warning');
-});
+void sessions.refresh();
 void loadVoices();
 
 /** Puts a session on show, or none. */
@@ -68,23 +82,32 @@ function show(id) {
   figures.clear();
   charts.clearSession();
   tune.update(null);
+  waiting.update(null);
   clearNotice();
   const link = new URL('./', location.href);
-  link.search = location.search;
+  if (id) link.searchParams.set('session', id);
   byId('viewer-link').href = link.href;
   if (!id) return viewer.removeAttribute('src');
-  if (whepToken) viewer.setAttribute('token', whepToken);
+  noSession = 'There is no session.';
+  hideNoSession();
   viewer.setAttribute('src', whepUrl(id));
   feed = new SessionFeed(id);
   feed.addEventListener('info', ({ detail: { info } }) => {
     figures.update(info);
     tune.update(info);
+    waiting.update(info);
     if (info) charts.session(info);
   });
   feed.addEventListener('event', ({ detail }) => {
     report(detail);
     figures.update(feed.info);
     if (detail.name.startsWith('utterance.')) feed.refresh();
+  });
+  feed.addEventListener('missing', ({ detail }) => {
+    noSession = detail.seen ? `The session “${id}” was deleted.` : `There is no session “${id}”.`;
+    logLine(noSession, 'warning');
+    show(null);
+    sessions.lose();
   });
   feed.addEventListener('trouble', ({ detail }) => showError(detail.error));
   feed.addEventListener('recovered', () => {
@@ -97,10 +120,12 @@ function report({ name, data }) {
   const heard = Number.isFinite(data.playedMs) ? ` after ${durationText(data.playedMs)}` : '';
   switch (name) {
     case 'utterance.started':
+      lastStarted = data.utteranceId;
       return logLine(data.text ? `Speaks: ${data.text}` : 'Began to speak.');
     case 'utterance.ended':
       return logLine(`Finished${heard}.`);
     case 'utterance.interrupted':
+      if (data.playedMs === 0 && data.utteranceId !== lastStarted) return countDropped();
       return logLine(`Interrupted${heard}.`, 'warning');
     case 'viewers':
       return logLine(data.count === 1 ? 'One viewer.' : `${data.count} viewers.`);
@@ -134,8 +159,23 @@ function reportServer({ name, data }) {
   }
 }
 
+/** What waited and is dropped is told one by one; here it is one line. */
+function countDropped() {
+  dropped += 1;
+  if (dropped > 1) return;
+  setTimeout(() => {
+    logLine(
+      dropped === 1 ? 'One more that waited was dropped.' : `${dropped} more that waited were dropped.`,
+      'warning',
+    );
+    dropped = 0;
+  }, 200);
+}
+
 async function stopTalking() {
   if (!feed) return;
+  // A live microphone would begin to speak again at once.
+  mic.pause();
   try {
     await interrupt(feed.id);
     clearNotice();
@@ -151,6 +191,6 @@ async function loadVoices() {
     sessions.setVoices(voices);
   } catch (error) {
     showError(error);
-    setTimeout(() => void loadVoices(), 3000);
+    if (!isRefused()) setTimeout(() => void loadVoices(), 3000);
   }
 }

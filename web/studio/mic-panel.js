@@ -12,8 +12,8 @@ const WORDS = {
 const talk = byId('talk');
 const handsFree = byId('hands-free');
 
-/** Push to talk, or press once to talk and once more to stop. */
-export class MicPanel {
+/** Push to talk, or press once to talk and once more to stop. Event `talking` {talking}. */
+export class MicPanel extends EventTarget {
   #sessionId;
   #viewer;
   #microphone = null;
@@ -29,6 +29,7 @@ export class MicPanel {
    * @param {{muted: boolean}} viewer the preview, silenced while the person talks if they want so
    */
   constructor(sessionId, viewer) {
+    super();
     this.#sessionId = sessionId;
     this.#viewer = viewer;
     talk.addEventListener('pointerdown', (event) => {
@@ -66,6 +67,13 @@ export class MicPanel {
     this.#microphone = null;
   }
 
+  /** Stops talking, if somebody does, and says so. */
+  pause() {
+    if (this.#microphone?.state !== 'talking') return;
+    this.#end();
+    logLine('The microphone is paused.');
+  }
+
   #toggle() {
     const state = this.#microphone?.state;
     if (state === 'talking' || state === 'opening') this.#end();
@@ -96,9 +104,12 @@ export class MicPanel {
 
   #show(state) {
     setText(byId('mic-state'), WORDS[state]);
+    const talking = state === 'talking';
+    if (talking !== (talk.dataset.state === 'talking')) {
+      this.dispatchEvent(new CustomEvent('talking', { detail: { talking } }));
+    }
     talk.dataset.state = state;
     this.#label();
-    const talking = state === 'talking';
     if (talking && byId('mute-preview').checked && !this.#viewer.muted) {
       this.#viewer.muted = true;
       this.#mutedByUs = true;

@@ -21,6 +21,8 @@ export class Microphone extends EventTarget {
   #socket = null;
   #linger = 0;
   #dropped = 0;
+  /** Grows with every close: what was asked for before it is given back when it comes. */
+  #closes = 0;
 
   constructor(sessionId) {
     super();
@@ -41,11 +43,14 @@ export class Microphone extends EventTarget {
     this.#wanted = true;
     clearTimeout(this.#linger);
     if (this.#state === 'talking' || this.#state === 'opening') return;
+    const closes = this.#closes;
     try {
-      if (this.#state === 'off') await this.#open();
+      if (this.#state === 'off' && !(await this.#open())) return;
       if (this.#wanted) this.#show('talking');
       else this.#pause();
     } catch (error) {
+      // Closed meanwhile, perhaps opened anew: nobody waits for what failed.
+      if (closes !== this.#closes) return;
       this.close();
       this.#emit('problem', explain(error));
     }
@@ -67,6 +72,7 @@ export class Microphone extends EventTarget {
   /** Gives the device and the socket back. Twice is harmless. */
   close() {
     this.#wanted = false;
+    this.#closes += 1;
     clearTimeout(this.#linger);
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#node?.port.close();
@@ -79,23 +85,38 @@ export class Microphone extends EventTarget {
     if (this.#state !== 'off') this.#show('off');
   }
 
+  /** Opens device and socket; false when it was closed meanwhile, and nothing of it is open then. */
   async #open() {
     this.#show('opening');
+    const closes = this.#closes;
+    const isClosed = () => closes !== this.#closes;
     if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('insecure', 'SecurityError');
-    this.#stream = await navigator.mediaDevices.getUserMedia({
+    const stream = await navigator.mediaDevices.getUserMedia({
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
-    this.#stream.getAudioTracks()[0].addEventListener('ended', () => this.close());
-    this.#context = new AudioContext({ latencyHint: 'interactive' });
-    await this.#context.audioWorklet.addModule(new URL('./mic-worklet.js', import.meta.url));
-    await this.#context.resume();
-    this.#socket = await openSocket(audioSocketUrl(this.#sessionId, this.#context.sampleRate));
-    this.#socket.addEventListener('message', ({ data }) => this.#onMessage(data));
-    this.#socket.addEventListener('close', () => this.#onClosed());
-    const source = this.#context.createMediaStreamSource(this.#stream);
-    this.#node = new AudioWorkletNode(this.#context, 'mic-capture', { numberOfOutputs: 0 });
+    if (isClosed()) {
+      for (const track of stream.getTracks()) track.stop();
+      return false;
+    }
+    this.#stream = stream;
+    stream.getAudioTracks()[0].addEventListener('ended', () => this.close());
+    const context = new AudioContext({ latencyHint: 'interactive' });
+    this.#context = context;
+    await context.audioWorklet.addModule(new URL('./mic-worklet.js', import.meta.url));
+    await context.resume();
+    if (isClosed()) return false;
+    const socket = await openSocket(audioSocketUrl(this.#sessionId, context.sampleRate));
+    if (isClosed()) {
+      socket.close();
+      return false;
+    }
+    this.#socket = socket;
+    socket.addEventListener('message', ({ data }) => this.#onMessage(data));
+    socket.addEventListener('close', ({ code }) => this.#onClosed(socket, code));
+    this.#node = new AudioWorkletNode(context, 'mic-capture', { numberOfOutputs: 0 });
     this.#node.port.onmessage = ({ data }) => this.#onBlock(data);
-    source.connect(this.#node);
+    context.createMediaStreamSource(stream).connect(this.#node);
+    return true;
   }
 
   #onBlock({ pcm, peak }) {
@@ -118,9 +139,11 @@ export class Microphone extends EventTarget {
     else this.#emit('message', message);
   }
 
-  #onClosed() {
-    if (!this.#socket) return;
+  #onClosed(socket, code) {
+    if (this.#socket !== socket) return;
     this.close();
+    // The session has ended, which the page shows; or the server has said why, with a code of its own.
+    if (code === 1000 || code >= 4000) return;
     this.#emit('problem', { message: 'The connection for the microphone was lost.', hint: 'Talk again to reconnect.' });
   }
 

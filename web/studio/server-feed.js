@@ -1,5 +1,5 @@
 import { Backoff } from '../backoff.js';
-import { serverAlerts, serverEventsUrl, serverHistory, serverMemory, serverStats } from './api.js';
+import { isRefused, serverAlerts, serverEventsUrl, serverHistory, serverMemory, serverStats } from './api.js';
 
 const TICK_MS = 1000;
 /** Alerts come as events; this often they are asked for all the same, in ticks. */
@@ -85,6 +85,7 @@ export class ServerFeed extends EventTarget {
     } catch (error) {
       // That the server is away the session's feed says; a call that it does not have leaves a gap.
       if (error.status === 404) this.#missing.add(what);
+      if (isRefused()) this.close();
     }
   }
 
@@ -94,7 +95,7 @@ export class ServerFeed extends EventTarget {
     source.addEventListener('open', () => this.#backoff.reset());
     source.addEventListener('error', () => {
       // The browser reconnects by itself, except after a refusal (an older server has no such events).
-      if (source.readyState !== EventSource.CLOSED || this.#closed) return;
+      if (source.readyState !== EventSource.CLOSED || this.#closed || isRefused()) return;
       this.#openTimer = setTimeout(() => this.#listen(), Math.max(15_000, this.#backoff.next()));
     });
     for (const name of EVENTS) {

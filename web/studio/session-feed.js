@@ -1,5 +1,5 @@
 import { Backoff } from '../backoff.js';
-import { eventsUrl, getSession } from './api.js';
+import { eventsUrl, getSession, isRefused } from './api.js';
 
 const EVENTS = ['state', 'utterance.started', 'utterance.ended', 'utterance.interrupted', 'viewers', 'warning'];
 const POLL_MS = 1000;
@@ -9,7 +9,8 @@ const POLL_MS = 1000;
  * is visible.
  *
  * Events: `info` {info} (the session, or null while it cannot be had), `event` {name, data}, `trouble` {error} once
- * when the figures stop coming, `recovered` when they are back.
+ * when the figures stop coming, `recovered` when they are back, `missing` {seen} when there is no such session (any
+ * more): then nothing is asked any more.
  */
 export class SessionFeed extends EventTarget {
   #id;
@@ -20,6 +21,7 @@ export class SessionFeed extends EventTarget {
   #openTimer = 0;
   #troubled = false;
   #closed = false;
+  #seen = false;
 
   constructor(id) {
     super();
@@ -61,11 +63,17 @@ export class SessionFeed extends EventTarget {
       const info = await getSession(this.#id);
       if (this.#closed) return;
       this.#info = info;
+      this.#seen = true;
       if (this.#troubled) this.#emit('recovered');
       this.#troubled = false;
     } catch (error) {
       if (this.#closed) return;
       this.#info = null;
+      if (isRefused()) return this.close();
+      if (error.code === 'session_not_found') {
+        this.close();
+        return this.#emit('missing', { seen: this.#seen });
+      }
       if (!this.#troubled) this.#emit('trouble', { error });
       this.#troubled = true;
     }
@@ -81,7 +89,7 @@ export class SessionFeed extends EventTarget {
     source.addEventListener('open', () => this.#backoff.reset());
     source.addEventListener('error', () => {
       // The browser reconnects by itself, except after a refusal.
-      if (source.readyState !== EventSource.CLOSED || this.#closed) return;
+      if (source.readyState !== EventSource.CLOSED || this.#closed || isRefused()) return;
       this.#openTimer = setTimeout(() => this.#listen(), this.#backoff.next());
     });
     for (const name of EVENTS) {

@@ -8,16 +8,20 @@ const select = byId('session');
 const dialog = byId('create');
 const REFRESH_MS = 5000;
 
-/** Choosing, creating and deleting sessions. Event `chosen` {id}: another session is on show, or null. */
+/**
+ * Choosing, creating and deleting sessions. Events: `chosen` {id}: another session is on show, or null; `list` {ids}
+ * whenever the server was asked.
+ */
 export class SessionsPanel extends EventTarget {
   #ids = [];
   #current = null;
+  #lost = null;
   #voices = [];
 
   constructor(wanted) {
     super();
     this.#current = wanted;
-    select.addEventListener('change', () => this.#choose(select.value));
+    select.addEventListener('change', () => this.choose(select.value));
     byId('session-new').addEventListener('click', () => void this.#ask());
     byId('session-delete').addEventListener('click', () => this.#askDelete());
     byId('create-cancel').addEventListener('click', () => dialog.close());
@@ -48,19 +52,33 @@ export class SessionsPanel extends EventTarget {
     }
   }
 
-  #show(ids) {
-    if (this.#current === null && ids.length > 0) this.#choose(ids[0]);
-    const shown = this.#current && !ids.includes(this.#current) ? [this.#current, ...ids] : ids;
-    if (shown.join('\n') !== this.#ids.join('\n')) {
-      this.#ids = shown;
-      select.replaceChildren(...shown.map((id) => create('option', { value: id }, id)));
-    }
-    if (this.#current !== null) select.value = this.#current;
-    byId('session-delete').disabled = !ids.includes(this.#current);
+  /** The session on show is not there (any more): somebody chooses another, or it comes back. */
+  lose() {
+    this.#lost = this.#current;
+    this.#current = null;
+    void this.refresh();
   }
 
-  #choose(id) {
+  #show(ids) {
+    if (this.#current === null) {
+      if (this.#lost === null && ids.length > 0) this.choose(ids[0]);
+      else if (ids.includes(this.#lost)) this.choose(this.#lost);
+    }
+    const shown = this.#current && !ids.includes(this.#current) ? [this.#current, ...ids] : ids;
+    const options = this.#current === null && ids.length > 0 ? ['', ...shown] : shown;
+    if (options.join('\n') !== this.#ids.join('\n')) {
+      this.#ids = options;
+      select.replaceChildren(...options.map((id) => create('option', { value: id }, id || 'Choose…')));
+    }
+    select.value = this.#current ?? '';
+    byId('session-delete').disabled = !ids.includes(this.#current);
+    this.dispatchEvent(new CustomEvent('list', { detail: { ids } }));
+  }
+
+  /** Puts a session on show, or none. */
+  choose(id) {
     this.#current = id;
+    this.#lost = null;
     const url = new URL(location.href);
     if (id) url.searchParams.set('session', id);
     else url.searchParams.delete('session');
@@ -104,7 +122,7 @@ export class SessionsPanel extends EventTarget {
       dialog.close();
       byId('create-id').value = '';
       logLine(`Session ${session.id} was created.`);
-      this.#choose(session.id);
+      this.choose(session.id);
       await this.refresh();
     } catch (error) {
       setText(byId('create-error'), [error.message, error.hint].filter(Boolean).join(' '));
@@ -126,8 +144,9 @@ export class SessionsPanel extends EventTarget {
       await deleteSession(id);
       logLine(`Session ${id} was deleted.`);
       this.#current = null;
+      this.#lost = null;
       await this.refresh();
-      if (this.#current === null) this.#choose(null);
+      if (this.#current === null) this.choose(null);
     } catch (error) {
       showError(error);
     }
