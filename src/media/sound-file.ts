@@ -8,6 +8,7 @@ import {
   FFmpegError,
   FormatContext,
   Frame,
+  InputFormat,
   Packet,
   PosixError,
   avGetCodecName,
@@ -16,7 +17,7 @@ import {
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Closable } from '../units.js';
 import { MonoMixer } from './mono-mixer.js';
-import { describeBytes } from './sniff.js';
+import { demuxerOf, describeBytes } from './sniff.js';
 
 const EAGAIN = FFmpegError.AVERROR(PosixError.EAGAIN);
 
@@ -87,7 +88,9 @@ export class SoundFile implements Closable {
     });
     let codec: CodecContext | null = null;
     try {
-      if (format.openInputSync(`file:${resolve(path)}`, null, options) < 0) throw notSound(describeBytes(head));
+      const demuxer = demuxerOf(head);
+      const input = demuxer === null ? null : InputFormat.findInputFormat(demuxer);
+      if (format.openInputSync(`file:${resolve(path)}`, input, options) < 0) throw notSound(describeBytes(head));
       for (const stream of format.streams) {
         if (stream.codecpar.codecType !== AVMEDIA_TYPE_AUDIO) stream.discard = AVDISCARD_ALL;
       }

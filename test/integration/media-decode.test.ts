@@ -83,6 +83,27 @@ describe('formats', () => {
     expect(levelAt(samples, 440)).toBeCloseTo(0.5, 2);
   });
 
+  // FFmpeg takes the sound of these for an MPEG transport stream: a byte of 0x47 comes back at the right distance.
+  it.each([
+    [8_000, 250, 'saw'],
+    [8_000, 750, 'sine'],
+    [16_000, 1_500, 'sine'],
+    [16_000, 500, 'saw'],
+    [24_000, 250, 'sine'],
+    [48_000, 500, 'sine'],
+    [48_000, 1_500, 'saw'],
+  ] as const)('WAV of %d Hz with a loud tone of %d Hz (%s)', async (rateHz, hz, shape) => {
+    const value = (i: number): number => {
+      const turns = (i * hz) / rateHz;
+      return 0.99 * (shape === 'sine' ? Math.sin(2 * Math.PI * turns) : 2 * (turns % 1) - 1);
+    };
+    await writeFile(at('loud-tone.wav'), wav(2 * rateHz, value, { rateHz }));
+    expect(await client.probe(at('loud-tone.wav'))).toMatchObject({ container: 'wav', codec: 'pcm_s16le' });
+    const samples = await decode('loud-tone.wav');
+    expect(Math.abs(samples.length - 2 * SAMPLE_RATE)).toBeLessThanOrEqual(1);
+    expect(levelAt(samples, hz)).toBeGreaterThan(0.6);
+  });
+
   it.each([8_000, 11_025, 96_000, 192_000])('WAV of %d Hz', async (rateHz) => {
     await writeFile(at('rate.wav'), wav(rateHz, tone(rateHz), { rateHz }));
     const samples = await decode('rate.wav');
@@ -162,6 +183,10 @@ describe('files that are not as they should be', () => {
       ['cut.m4a', m4a.subarray(0, m4a.length / 2), 'audio_invalid', /damaged or cut off/],
       ['zeros.mp3', Buffer.alloc(5_000), 'audio_invalid', /zeros/],
       ['picture.mp3', Buffer.from('\x89PNG\r\n\x1a\nxxxxxxxxxxxxxxxx', 'latin1'), 'audio_invalid', /PNG/],
+      ['lossy.wav', Buffer.from('RIFF\x24\0\0\0WEBPVP8 \x18\0\0\0', 'latin1'), 'audio_invalid', /a WebP picture/],
+      ['alpha.wav', Buffer.from('RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0', 'latin1'), 'audio_invalid', /a WebP picture/],
+      ['lossless.wav', Buffer.from('RIFF\x24\0\0\0WEBPVP8L\x0a\0\0\0', 'latin1'), 'audio_invalid', /a WebP picture/],
+      ['film.avi', Buffer.from('RIFF\x24\0\0\0AVI LIST\x0a\0\0\0', 'latin1'), 'audio_invalid', /an AVI film/],
       ['head.wav', wav(0, () => 0, { rateHz: 16_000 }).subarray(0, 20), 'audio_invalid', /damaged or cut off/],
       ['many.wav', wav(10, () => 0, { rateHz: 16_000, channels: 200 }), 'audio_unsupported', /200 channels/],
       ['film.mp4', null, 'audio_unsupported', /no sound track/],
