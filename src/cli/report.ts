@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Decision, Optimizer } from '../guard/optimizer.js';
+import type { MediaPorts } from '../server/media-ports.js';
 import { ServerApi } from '../monitor/server-api.js';
 
 interface Flags {
@@ -8,7 +9,7 @@ interface Flags {
   json?: boolean;
 }
 
-type Report = ReturnType<Optimizer['report']>;
+type Report = ReturnType<Optimizer['report']> & { media: MediaPorts };
 
 export function reportCommand(): Command {
   return new Command('report')
@@ -36,12 +37,13 @@ async function fetchReport(url: string, token: string | undefined): Promise<Repo
 
 /** The report as lines for people. */
 export function reportText(report: Report): string {
-  const { contract, loans, capacity, machine, session, measurement, pressure } = report;
+  const { contract, loans, capacity, machine, session, measurement, pressure, media } = report;
   const mb = (value: number): string => `${Math.round(value)} MB`;
   const lines = [
     `preset ${report.preset}: ${session.width}×${session.height}, x264 ${session.x264Preset}`,
     `machine: ${machine.cores} cores, ${machine.stages} of them for stages${machine.cpu === undefined ? '' : `, ${machine.cpu}`}`,
     `load: ${pressure.step}; busiest stage ${Math.round(pressure.stagePercent)} % of a core, machine ${Math.round(pressure.machinePercent)} %`,
+    `media: UDP ${media.ports.join(', ')} on ${media.address}`,
     '',
     'MEMORY',
     ...contract.items.map(

@@ -102,6 +102,11 @@ export const ServerSchema = z.strictObject({
     .optional()
     .describe('Address that viewers reach when the server stands behind a one-to-one NAT.')
     .meta(RESTART),
+  mediaAddress: z
+    .union([z.ipv4(), z.ipv6()])
+    .optional()
+    .describe('Address of the media ports; otherwise that of `host`, or all addresses when `host` is loopback.')
+    .meta(RESTART),
   corsOrigins: z
     .array(z.string())
     .default([])
@@ -136,7 +141,9 @@ export const StagesSchema = z.strictObject({
     .min(0)
     .max(65_000)
     .default(8189)
-    .describe('UDP port of the first stage, the next takes the next one; 0 takes free ones.')
+    .describe(
+      'UDP port of the first stage, the next takes the next one; 0: free ones. In use: refused if set, else the next.',
+    )
     .meta(RESTART),
   heartbeatTimeoutMs: z
     .number()

@@ -219,7 +219,11 @@ export class Control {
       log.warn('everybody who reaches this server may use its API');
     const contract = contractOf(config.current);
     log.info(contractLine(contract), 'memory contract');
-    const supervisor = await Supervisor.create(config.current, contract, clock);
+    const portIsDefault = config.describe().source['stages.firstPort'] === 'default';
+    const supervisor = await Supervisor.create(config.current, contract, clock, portIsDefault);
+    const { firstPort } = config.current.stages;
+    const moved = firstPort !== 0 && supervisor.media.ports[0] !== firstPort;
+    log.info(supervisor.media, moved ? `media ports (UDP); ${firstPort} is in use` : 'media ports (UDP)');
     const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
     const control = new Control(options, contract, supervisor, temp);
     // A change that leaves less memory than is needed is refused, as it is at the start.
@@ -351,6 +355,7 @@ export class Control {
       sessions: this.sessions,
       renders,
       stats: this.#stats,
+      media: this.#supervisor.media,
       memory: this.#memory,
       monitor: this.#monitor,
       optimizer: this.#optimizer.optimizer,

@@ -153,6 +153,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
         this.#tellMemory();
         this.emit('up');
       },
+      failed: (reason) => void (current() && (this.#killReason ??= reason)),
       heartbeat: (beat) => {
         if (!current()) return;
         this.#lastBeatAt = this.#options.clock();

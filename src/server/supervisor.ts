@@ -1,47 +1,50 @@
-import { createSocket } from 'node:dgram';
 import type { Config } from '../config/schema.js';
 import type { MemoryContract } from '../guard/memory-contract.js';
 import type { StageOptions } from '../stage/options.js';
 import type { Clock } from '../units.js';
+import { findMediaPorts, type MediaPorts } from './media-ports.js';
 import { StageProcess } from './stage-process.js';
 
 /** Owns the stage processes of the server and says which one takes the next session. */
 export class Supervisor {
   readonly stages: StageProcess[];
+  readonly media: MediaPorts;
   readonly #load = new Map<StageProcess, number>();
 
-  private constructor(stages: StageProcess[]) {
+  private constructor(stages: StageProcess[], media: MediaPorts) {
     this.stages = stages;
+    this.media = media;
   }
 
-  /** Finds a UDP port for each stage of the contract; the processes start with `start()`. */
-  static async create(config: Config, contract: MemoryContract, clock: Clock): Promise<Supervisor> {
-    const { stages: count } = contract;
-    const bindAddress = config.server.host === 'localhost' ? '127.0.0.1' : config.server.host;
-    const taken = new Set<number>();
-    const stages: StageProcess[] = [];
-    for (let index = 0; index < count; index++) {
-      const wanted = config.stages.firstPort === 0 ? 0 : config.stages.firstPort + index;
-      const mediaPort = await freeUdpPort(wanted, bindAddress, taken);
-      taken.add(mediaPort);
-      const { publicIp } = config.server;
-      const memory = stageMemory(config, contract);
-      stages.push(
+  /**
+   * Finds a UDP port for each stage of the contract; the processes start with `start()`.
+   * @param portIsDefault whether nobody set `stages.firstPort`
+   * @throws DhError `config_invalid` when the media ports cannot be had
+   */
+  static async create(
+    config: Config,
+    contract: MemoryContract,
+    clock: Clock,
+    portIsDefault: boolean,
+  ): Promise<Supervisor> {
+    const media = await findMediaPorts(config, contract.stages, portIsDefault);
+    const { publicIp } = config.server;
+    const stages = media.ports.map(
+      (mediaPort, index) =>
         new StageProcess({
           index,
           stage: {
             mediaPort,
-            bindAddress,
+            bindAddress: media.address,
             debugTimecode: config.debugTimecode,
-            memory,
+            memory: stageMemory(config, contract),
             ...(publicIp ? { publicIp } : {}),
           },
           heartbeatTimeoutMs: config.stages.heartbeatTimeoutMs,
           clock,
         }),
-      );
-    }
-    return new Supervisor(stages);
+    );
+    return new Supervisor(stages, media);
   }
 
   start(): void {
@@ -90,27 +93,4 @@ export class Supervisor {
 function stageMemory({ memory }: Config, { division }: MemoryContract): StageOptions['memory'] {
   const { maxMemoryMb: _whole, imageCacheMb: _wanted, ...watchdog } = memory;
   return { ...watchdog, limitBytes: division.stageBytes, imageCacheBytes: division.imageCacheBytes };
-}
-
-/** `wanted`, or when it is 0 or in use a free one that the system picks. */
-async function freeUdpPort(wanted: number, address: string, taken: Set<number>): Promise<number> {
-  for (const port of wanted === 0 || taken.has(wanted) ? [0, 0, 0, 0] : [wanted, 0, 0, 0, 0]) {
-    const got = await tryBind(port, address);
-    if (got !== null && !taken.has(got)) return got;
-  }
-  throw new Error(`no free UDP port on ${address}`);
-}
-
-function tryBind(port: number, address: string): Promise<number | null> {
-  return new Promise((resolve) => {
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-    socket.once('error', () => {
-      socket.close();
-      resolve(null);
-    });
-    socket.bind({ port, address, exclusive: true }, () => {
-      const bound = socket.address().port;
-      socket.close(() => resolve(bound));
-    });
-  });
 }

@@ -4,6 +4,7 @@ import { MemoryWatchdog } from '../guard/memory-watchdog.js';
 import { youngGeneration } from '../guard/young-generation.js';
 import { endWithParent } from '../rpc/parent.js';
 import { openRpc, type MessagePort } from '../rpc/process-rpc.js';
+import { holdMediaPort } from '../stream/media-port.js';
 import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';
 import { Stage } from './stage.js';
@@ -45,7 +46,6 @@ let memoryWatch = watchMemory(options.memory.checkIntervalMs);
 const stage: Stage = new Stage(
   options,
   {
-    ready: () => void events.ready.asEvent(),
     heartbeat: (beat) => void events.heartbeat.asEvent(beat),
     utteranceStarted: (...args) => void events.utteranceStarted.asEvent(...args),
     utteranceEnded: (...args) => void events.utteranceEnded.asEvent(...args),
@@ -77,4 +77,10 @@ warmUpLibraries();
 const events = openRpc<StageEvents, StageApi>(process as MessagePort, stage.api);
 const heart = setInterval(() => void events.heartbeat.asEvent(stage.heartbeat()), HEARTBEAT_INTERVAL);
 watchdog.markBase();
-void events.ready.asEvent();
+holdMediaPort(options.mediaPort, options.bindAddress).then(
+  () => void events.ready.asEvent(),
+  (error: unknown) => {
+    void events.failed.asEvent(error instanceof Error ? error.message : String(error));
+    setTimeout(() => process.exit(1), 20);
+  },
+);

@@ -68,6 +68,8 @@ export interface StageApi {
 /** What a stage tells control; nobody answers. */
 export interface StageEvents {
   ready(): void;
+  /** It cannot start and ends; `reason` is a sentence. */
+  failed(reason: string): void;
   heartbeat(beat: Heartbeat): void;
   /** `frame` is the number of the picture that shows its first sound. */
   utteranceStarted(sessionId: string, utteranceId: string, frame: number): void;

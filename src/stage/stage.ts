@@ -25,7 +25,7 @@ export interface StageHost {
 /** What control calls, on the sessions of this process. Baked avatars are shared by the sessions that show them. */
 export class Stage {
   readonly #options: StageOptions;
-  readonly #events: StageEvents;
+  readonly #events: Omit<StageEvents, 'ready' | 'failed'>;
   readonly #sessions = new Map<string, StageSession>();
   /** Ids of sessions that are being opened. */
   readonly #opening = new Set<string>();
@@ -39,7 +39,7 @@ export class Stage {
   readonly #outstanding = { frames: 0, chunks: 0 };
   #seed = 1;
 
-  constructor(options: StageOptions, events: StageEvents, host: StageHost) {
+  constructor(options: StageOptions, events: Omit<StageEvents, 'ready' | 'failed'>, host: StageHost) {
     this.#options = options;
     this.#events = events;
     this.#host = host;

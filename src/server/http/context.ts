@@ -4,6 +4,7 @@ import type { LiveConfig } from '../../config/live-config.js';
 import type { Config } from '../../config/schema.js';
 import type { Optimizer } from '../../guard/optimizer.js';
 import type { SpeechPiece } from '../../units.js';
+import type { MediaPorts } from '../media-ports.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
 import type { ServerMemory } from '../server-memory.js';
@@ -29,6 +30,7 @@ export interface ServerContext {
   sessions: SessionRegistry;
   renders: Promise<Renders>;
   stats: ServerStats;
+  media: MediaPorts;
   memory: ServerMemory;
   monitor: ServerMonitor;
   optimizer: Optimizer;

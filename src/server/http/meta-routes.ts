@@ -37,7 +37,7 @@ export function probeRoutes(context: ServerContext) {
     app.get('/healthz', () => ({ ok: true }));
     app.get('/readyz', (_request, reply) => {
       const ready = context.sessions.list().every((session) => session.live);
-      return reply.code(ready ? 200 : 503).send({ ready });
+      return reply.code(ready ? 200 : 503).send({ ready, media: context.media });
     });
   };
 }

@@ -13,13 +13,14 @@ const PlanQuery = z.strictObject({
 });
 
 /** What was measured, what is wrong, what was decided and what fits. */
-export function monitorRoutes({ monitor, optimizer }: ServerContext) {
+export function monitorRoutes({ monitor, optimizer, media }: ServerContext) {
   const { resources, alerts } = monitor;
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/alerts', () => ({ active: alerts.book.active(), recent: alerts.book.recent() }));
     app.get('/history', (request) => resources.history.table(check(HistoryQuery, request.query).resolution));
     app.get('/report', () => ({
       ...optimizer.report(),
+      media,
       monitor: resources.stats(),
       webhooks: monitor.webhooks.stats(),
     }));
