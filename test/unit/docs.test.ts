@@ -1,35 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import { packagePath } from '../../src/entry.js';
 import { DhError, ERROR_CODES } from '../../src/errors.js';
-import { createApp } from '../../src/server/http/app.js';
-import type { ServerContext } from '../../src/server/http/context.js';
+import { routesOf } from '../support/routes.js';
 
 const read = (path: string): string => readFileSync(packagePath(path), 'utf8');
-
-/** Every route of the server as `GET /path`, without those of static files. */
-async function routes(): Promise<string[]> {
-  const found = new Set<string>();
-  const watch = (app: FastifyInstance): void => {
-    app.addHook('onRoute', ({ method, url }) => {
-      if (/\*|^\/favicon/.test(url)) return;
-      for (const each of [method].flat()) if (each !== 'HEAD') found.add(`${each} ${url}`);
-    });
-  };
-  // The routes are only listed: nothing is asked of what is behind them.
-  const context = { metrics: { http: { watch } }, monitor: {} } as unknown as ServerContext;
-  const app = await createApp(context);
-  await app.ready();
-  await app.close();
-  return [...found].sort();
-}
 
 describe('docs/api.md', () => {
   it('has every call of the server, and no other', async () => {
     const calls = [...read('docs/api.md').matchAll(/^\| `(GET|POST|PUT|PATCH|DELETE|OPTIONS) (\/[^ [`{]*)/gm)];
-    expect(calls.map(([, method, path]) => `${method} ${path}`).sort()).toEqual(await routes());
+    expect(calls.map(([, method, path]) => `${method} ${path}`).sort()).toEqual(await routesOf());
   });
 
   it('has every error with its status, and whether the call can be made again', () => {
