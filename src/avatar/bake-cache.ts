@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BAKED_VERSION, type BakedAvatar, openBaked } from './baked.js';
 import type { AvatarSource } from './source.js';
 
 const SUFFIX = '.baked';
+/** Files of one avatar and size that are kept: sessions may still use what was baked before the avatar was changed. */
+const MAX_KEPT = 4;
 
 /** Where the cache keeps an avatar of one size. The name changes with the avatar's fingerprint and the format. */
 export function bakedPath(cacheDir: string, source: AvatarSource, width: number, height: number): string {
@@ -31,8 +33,8 @@ export async function cachedBake(
 }
 
 /**
- * Puts an avatar into the cache in one step, so that a reader sees all of it or nothing, and removes what it
- * replaces. Returns the path, or null when the folder cannot be written.
+ * Puts an avatar into the cache in one step, so that a reader sees all of it or nothing, and removes old
+ * ones that it replaces. Returns the path, or null when the folder cannot be written.
  */
 export async function storeBake(cacheDir: string, source: AvatarSource, baked: BakedAvatar): Promise<string | null> {
   const path = bakedPath(cacheDir, source, baked.outputWidth, baked.outputHeight);
@@ -60,9 +62,15 @@ function prefix(source: AvatarSource, width: number, height: number): string {
 }
 
 async function removeOlder(cacheDir: string, start: string, keep: string): Promise<void> {
-  const names = await readdir(cacheDir).catch(() => []);
-  const older = names.filter(
-    (name) => name.startsWith(start) && name.endsWith(SUFFIX) && join(cacheDir, name) !== keep,
+  const names = (await readdir(cacheDir).catch(() => [])).filter(
+    (name) => name.startsWith(start) && name.endsWith(SUFFIX),
   );
-  await Promise.all(older.map((name) => rm(join(cacheDir, name), { force: true }).catch(() => undefined)));
+  const older = await Promise.all(
+    names
+      .map((name) => join(cacheDir, name))
+      .filter((path) => path !== keep)
+      .map(async (path) => ({ path, bakedAtMs: (await stat(path).catch(() => null))?.mtimeMs ?? 0 })),
+  );
+  older.sort((a, b) => b.bakedAtMs - a.bakedAtMs);
+  for (const { path } of older.slice(MAX_KEPT - 1)) await rm(path, { force: true }).catch(() => undefined);
 }

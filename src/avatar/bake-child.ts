@@ -23,10 +23,13 @@ export interface BakeChildOptions {
 
 /** A process that bakes one avatar, from its start to its end. */
 export class BakeChild {
+  /** Settled when the avatar was found to be valid. Rejects as `path`. */
+  readonly loaded: Promise<void>;
   /** Path of the baked avatar, when the process is gone. Rejects with a DhError. */
   readonly path: Promise<string>;
   readonly #child: ChildProcess;
   readonly #options: BakeChildOptions;
+  #onLoaded: () => void = () => undefined;
   #outcome: { path: string } | { error: DhError } | null = null;
 
   constructor(options: BakeChildOptions) {
@@ -55,7 +58,12 @@ export class BakeChild {
         if (child.pid === undefined) gone();
       });
     });
-    this.path.catch(() => undefined); // told to whoever waits for it
+    this.loaded = new Promise<void>((resolve, reject) => {
+      this.#onLoaded = resolve;
+      this.path.then(() => resolve(), reject);
+    });
+    // Whoever waits for them hears of it.
+    for (const step of [this.loaded, this.path]) step.catch(() => undefined);
     child.on('message', (reply: BakeReply) => this.#receive(reply));
     // When it cannot be sent the process is gone, which says so itself.
     child.send(request, () => undefined);
@@ -73,6 +81,7 @@ export class BakeChild {
   }
 
   #receive(reply: BakeReply): void {
+    if (reply.kind === 'loaded') return this.#onLoaded();
     if (reply.kind === 'progress') return this.#options.onProgress(reply.done, reply.total);
     this.#outcome ??= reply.kind === 'done' ? { path: reply.path } : { error: DhError.from(reply.error) };
     this.#child.kill('SIGKILL');

@@ -29,6 +29,8 @@ interface Size {
 export interface Drawing {
   /** Settled when there is memory for it. Rejects with what `borrow` throws. */
   begun: Promise<void>;
+  /** Settled when the avatar was found to be valid. Rejects as `path`. */
+  loaded: Promise<void>;
   /** Path of a file for `loadBaked`. Rejects as `bake` does. */
   path: Promise<string>;
 }
@@ -66,7 +68,7 @@ export class BakeService implements Closable {
     return this.draw(avatar, size, onProgress ? { onProgress } : {}).path;
   }
 
-  /** As `bake`, in two steps; nothing has to be done about a step that rejects and that nobody waits for. */
+  /** As `bake`, step by step; nothing has to be done about a step that rejects and that nobody waits for. */
   draw(avatar: string, size: Size, { onProgress, before }: { onProgress?: Progress; before?: string } = {}): Drawing {
     const key = `${avatar}\n${size.width}x${size.height}`;
     let shared = this.#shared.get(key);
@@ -75,9 +77,10 @@ export class BakeService implements Closable {
       const begun = this.#begin(key, avatar, size, listeners, before);
       const forget = (): void => void this.#shared.delete(key);
       begun.then(({ path }) => path.then(forget, forget), forget);
+      const loaded = begun.then((drawing) => drawing.loaded);
       const path = begun.then((drawing) => drawing.path);
-      shared = { begun: begun.then(() => undefined), path, listeners };
-      for (const step of [shared.begun, path]) step.catch(() => undefined);
+      shared = { begun: begun.then(() => undefined), loaded, path, listeners };
+      for (const step of [shared.begun, loaded, path]) step.catch(() => undefined);
       this.#shared.set(key, shared);
     }
     if (onProgress) shared.listeners.add(onProgress);
@@ -108,10 +111,12 @@ export class BakeService implements Closable {
     size: Size,
     listeners: Set<Progress>,
     before: string | undefined,
-  ): Promise<{ path: Promise<string> }> {
+  ): Promise<Omit<Drawing, 'begun'>> {
     if (this.#closed) throw shuttingDown();
     const known = this.#known.get(key);
-    if (known !== undefined && (await exists(known))) return { path: Promise.resolve(known) };
+    if (known !== undefined && (await exists(known))) {
+      return { loaded: Promise.resolve(), path: Promise.resolve(known) };
+    }
     const loan = (await this.#options.borrow?.(size, before)) ?? null;
     if (this.#closed) {
       loan?.close();
@@ -132,12 +137,12 @@ export class BakeService implements Closable {
     this.#children.add(child);
     const path = child.path.finally(() => this.#children.delete(child));
     path.then(
-      (drawn) => {
-        if (avatar === BUILT_IN_AVATAR) this.#known.set(key, drawn);
+      (baked) => {
+        if (avatar === BUILT_IN_AVATAR) this.#known.set(key, baked);
       },
-      () => undefined, // told to whoever waits for it
+      () => undefined, // whoever waits for it hears of it
     );
-    return { path };
+    return { loaded: child.loaded, path };
   }
 }
 

@@ -17,7 +17,9 @@ export interface BakeRequest {
   avatarsDirs: string[];
 }
 
+/** `loaded`: the avatar is there and valid, and is baked now unless the cache has it. */
 export type BakeReply =
+  | { id: number; kind: 'loaded' }
   | { id: number; kind: 'progress'; done: number; total: number }
   | { id: number; kind: 'done'; path: string }
   | { id: number; kind: 'failed'; error: ErrorJson };
@@ -28,6 +30,7 @@ async function serve(request: BakeRequest): Promise<void> {
   const { id, avatar, width, height, cacheDir, spareDir } = request;
   try {
     const source = await new Catalogue(request.avatarsDirs).load(avatar);
+    reply({ id, kind: 'loaded' });
     const onProgress = (done: number, total: number) => reply({ id, kind: 'progress', done, total });
     const { baked, path: cached } = await bakeStored(source, { width, height, cacheDir, onProgress });
     const path = cached ?? (await storeBake(spareDir, source, baked));

@@ -61,8 +61,11 @@ export class Helpers implements Closable {
     });
   }
 
-  /** Draws an avatar, or finds it in the cache. */
-  draw(avatar: string, size: PictureSize, { before, patient }: DrawingWish): Drawing {
+  /**
+   * Draws an avatar, or finds it in the cache. `loaded` is settled when there is memory for that and the avatar was found
+   * to be valid, at once for one that is patient.
+   */
+  draw(avatar: string, size: PictureSize, { before, patient }: DrawingWish): Omit<Drawing, 'begun'> {
     const { log, clock } = this.#parts;
     const beginAt = clock();
     let told = beginAt;
@@ -73,17 +76,23 @@ export class Helpers implements Closable {
     };
     const begin = (): Drawing => this.#bakes.draw(avatar, size, { onProgress, ...(before === null ? {} : { before }) });
     const first = begin();
+    let onLoaded: () => void = () => undefined;
     const path = memoryScope('prepare avatar', () =>
       this.#drawing.track(async () => {
         if (!patient) await first.begun;
         // A session that waits for its avatar has nothing else; one that has a picture keeps it.
-        const drawn = await (patient || before !== null ? this.#wait(first, begin) : first.path);
+        const drawn = await (patient || before !== null ? this.#wait(first, begin, () => onLoaded()) : first.path);
         log.debug({ avatar, ...size, ms: Math.round(clock() - beginAt) }, 'avatar ready');
         return drawn;
       }),
     );
-    path.catch(() => undefined); // whoever waits for it tells of it
-    return { begun: patient ? Promise.resolve() : first.begun, path };
+    const loaded = new Promise<void>((resolve, reject) => {
+      onLoaded = resolve;
+      if (patient) resolve();
+      path.then(() => resolve(), reject);
+    });
+    for (const step of [loaded, path]) step.catch(() => undefined); // whoever waits for it hears of it
+    return { loaded, path };
   }
 
   /** Takes in a file and returns what produces its sound; throws `body_too_large`. */
@@ -114,12 +123,13 @@ export class Helpers implements Closable {
   }
 
   /** A session waits that has no picture without it: tries again until there is memory, and when its process died. */
-  async #wait(first: Drawing, begin: () => Drawing): Promise<string> {
+  async #wait(first: Drawing, begin: () => Drawing, onLoaded: () => void): Promise<string> {
     let drawing = first;
     for (let times = 0, begun = 0; ; times++) {
       try {
         await drawing.begun;
         begun += 1;
+        drawing.loaded.then(onLoaded, () => undefined);
         return await drawing.path;
       } catch (error) {
         const { code, message, hint } = DhError.from(error);

@@ -44,7 +44,7 @@ export interface SessionRegistryParts {
   /** Throws `voice_not_found`. */
   checkVoice(name: string): void;
   /** Draws an avatar for a size, for a session that is opened after that (`before`) or goes on meanwhile. */
-  draw(avatar: string, profile: SessionProfile, before?: string): Drawing;
+  draw(avatar: string, profile: SessionProfile, before?: string): Omit<Drawing, 'begun'>;
 }
 
 interface RegistryEventMap {
@@ -76,8 +76,8 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
   }
 
   /**
-   * Settled when there is memory to draw the avatar. Throws `memory_pressure`, `session_exists`, `session_limit`,
-   * `preset_not_found`, `avatar_not_found`, `voice_not_found`.
+   * Settled when there is memory to draw the avatar and it was found to be valid. Throws `memory_pressure`,
+   * `session_exists`, `session_limit`, `preset_not_found`, `avatar_not_found`, `avatar_invalid`, `voice_not_found`.
    */
   async create(request: SessionRequest): Promise<Session> {
     const config = this.#parts.config();
@@ -107,7 +107,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     this.#checkFree(id); // somebody else may have been faster
     this.#parts.admit(profile);
     const { supervisor } = this.#parts;
-    const { begun, path: bakedPath } = this.#parts.draw(avatar, profile, id);
+    const { loaded, path: bakedPath } = this.#parts.draw(avatar, profile, id);
     const stage = supervisor.assign((stage) => this.#parts.accepts(stage, profile));
     const session = new Session({ ...wanted, bakedPath }, stage);
     this.#sessions.set(id, session);
@@ -118,7 +118,7 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     });
     this.emit('opened', session);
     try {
-      await begun;
+      await loaded;
     } catch (error) {
       await session.close();
       throw error;

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -61,13 +61,17 @@ describe('bakeAvatar', () => {
     await expect(loadBaked(await cacheFile())).resolves.toMatchObject({ name: 'synthetic' });
   });
 
-  it('draws anew for another fingerprint and removes the old file', async () => {
-    await bakeAvatar(syntheticAvatar(), { ...SIZE, cacheDir });
-    const before = await cacheFile();
-    const source = syntheticAvatar({ fingerprint: '2' });
-    await bakeAvatar(source, { ...SIZE, cacheDir });
-    expect(source.drawings).toBeGreaterThan(0);
-    expect(await cacheFile()).not.toBe(before);
+  it('draws anew for another fingerprint, and keeps the newest four files: sessions may still show them', async () => {
+    const baked: string[] = [];
+    for (let edit = 1; edit <= 6; edit++) {
+      const source = syntheticAvatar({ fingerprint: `${edit}` });
+      await bakeAvatar(source, { ...SIZE, cacheDir });
+      expect(source.drawings).toBeGreaterThan(0);
+      const [name = ''] = (await readdir(cacheDir)).filter((each) => !baked.includes(each));
+      baked.push(name);
+      await utimes(join(cacheDir, name), edit, edit);
+    }
+    expect((await readdir(cacheDir)).sort()).toEqual(baked.slice(2).sort());
   });
 
   it('does without a cache that cannot be written', async () => {

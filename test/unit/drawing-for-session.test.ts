@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -28,14 +28,14 @@ afterEach(async () => {
   await rm(cacheDir, { recursive: true, force: true });
 });
 
-function newHelpers(folder: string): Helpers {
+function newHelpers(folder: string, avatarsDir = 'avatars'): Helpers {
   const bake = (): Promise<MemoryLoan> => {
     const recall = new AbortController();
     if (lent++ < recalls) recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
     return Promise.resolve({ bytes: 500e6, recalled: recall.signal, close: () => undefined });
   };
   return new Helpers({
-    ...{ config: () => loadConfig({}), cacheDir: folder, avatarsDirs: ['avatars'], temp: cacheDir },
+    ...{ config: () => loadConfig({}), cacheDir: folder, avatarsDirs: [avatarsDir], temp: cacheDir },
     loans: { bake } as unknown as ServerLoans,
     pools: { processWork: () => ({ track: (run: () => unknown) => run() }) } as unknown as WorkerPools,
     log: pino({ level: 'silent' }),
@@ -48,8 +48,8 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
 
   it('is begun again when a new session waits for it, three times at most', async () => {
     recalls = 2;
-    const { begun, path } = draw('main');
-    await begun;
+    const { loaded, path } = draw('main');
+    await loaded;
     expect(await path).toContain('robot');
     expect(lent).toBe(3);
 
@@ -62,8 +62,8 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
 
   it('is begun again when its process was killed', async () => {
     recalls = 0;
-    const { begun, path } = helpers.draw('presenter', SIZE, { before: 'main', patient: true });
-    await begun;
+    const { loaded, path } = helpers.draw('presenter', SIZE, { before: 'main', patient: true });
+    await loaded;
     const pids = (): number[] => helpers.pids().find(({ name }) => name === 'bake')!.pids;
     await vi.waitFor(() => expect(pids()).toHaveLength(1));
     process.kill(pids()[0]!, 'SIGKILL');
@@ -76,12 +76,30 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
     // Neither the cache nor the folder for what does not fit there can be made.
     vi.stubEnv('TMPDIR', '/dev/null');
     const helpless = newHelpers('/dev/null/cache');
-    const { begun, path } = helpless.draw('robot', SIZE, { before: 'main', patient: true });
-    await begun;
+    const { loaded, path } = helpless.draw('robot', SIZE, { before: 'main', patient: true });
+    await loaded;
     await expect(path).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('disk') as string });
     expect(lent).toBe(1);
     // It finds no folder that it could remove.
     await helpless.close().catch(() => undefined);
+  });
+
+  it('is loaded when the avatar is valid, before it is drawn; one with a broken picture never is', async () => {
+    recalls = 1;
+    const { loaded, path } = draw('main');
+    await loaded;
+    expect(await Promise.race([path, Promise.resolve('drawing')])).toBe('drawing');
+    await path;
+    await cp('avatars/robot', join(cacheDir, 'packages/robot'), { recursive: true });
+    await writeFile(join(cacheDir, 'packages/robot/base.svg'), 'x');
+    const broken = newHelpers(cacheDir, join(cacheDir, 'packages'));
+    const refused = broken.draw('robot', SIZE, { before: 'main', patient: false });
+    await expect(refused.loaded).rejects.toMatchObject({
+      code: 'avatar_invalid',
+      message: expect.stringContaining('base.svg'),
+    });
+    await expect(refused.path).rejects.toMatchObject({ code: 'avatar_invalid' });
+    await broken.close();
   });
 
   it('has failed when the session has a picture meanwhile', async () => {
