@@ -22,7 +22,7 @@ export const VIDEO_CLOCK_RATE = 90_000;
 export interface AudioChunk {
   /** Exactly `CHUNK_SAMPLES` samples; the tail of an utterance's last chunk is silence. */
   readonly samples: Int16Array;
-  /** The utterance that it belongs to. Nothing stale can be played: other ids are refused. */
+  /** The utterance that it belongs to; `FADE` for what an interrupted one leaves behind. */
   utteranceId: string;
   /** Position of the first sample in its utterance, in samples at 48 kHz. */
   startSample: number;
@@ -50,6 +50,13 @@ export interface SpeechPiece {
   sampleRateHz: number;
   /** Mouth shapes that begin in this piece, ordered, times from the start of the utterance; null: not known. */
   cues: VisemeCue[] | null;
+}
+
+/** A part of an utterance on its way to a stage: at most half a second, and where it belongs. */
+export interface SpeechSlice extends SpeechPiece {
+  /** Position in the utterance, in samples at 48 kHz: of its first sample, and behind its last. */
+  startSample: number;
+  endSample: number;
 }
 
 /** The mouth as the avatar draws it. All 0…1, but `width`, −1 (narrow) … 1 (spread). */

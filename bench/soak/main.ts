@@ -53,7 +53,6 @@ const server = await startServer({
     DH_LIVE_STATS_INTERVAL_S: '0',
     // Each rest collects, and a machine that is busy with other things is no reason to replace a stage.
     DH_LIVE_MEMORY_GC_INTERVAL_S: '1',
-    DH_LIVE_STAGES_HEARTBEAT_TIMEOUT_MS: '10000',
     ...MALLOC_ENV,
     ...planted(),
   },

@@ -1,5 +1,9 @@
 import RingBuffer from 'ringbufferjs';
+import { fadeOut } from './fade.js';
 import { CHUNK_SAMPLES, type AudioChunk, type Closable } from '../units.js';
+
+/** `utteranceId` of the fade-out that an interrupted utterance leaves in the queue. */
+export const FADE = '';
 
 /** What a chunk carries besides its samples. */
 export type ChunkMeta = Pick<AudioChunk, 'utteranceId' | 'startSample' | 'lengthSamples'>;
@@ -28,12 +32,12 @@ export interface AudioQueueOptions {
  * allocated at construction and go round; pushing copies the samples in.
  *
  * A live source pushes with `push`: when the queue is full the oldest chunk is dropped and counted. A source that
- * must not lose anything uses `tryPush` and waits for room (`room`, `onRoom`, `whenRoom`).
+ * must not lose anything uses `tryPush` and waits for `room`.
  */
 export class AudioQueue implements Closable {
   readonly #maxTaken: number;
   readonly #onEvicted = (chunk: AudioChunk): void => {
-    this.#drops++;
+    if (chunk.utteranceId !== FADE) this.#drops++;
     this.#recycle(chunk);
   };
   /** May be longer than `#capacity` for a while, after a queue of a source that waits was made shorter. */
@@ -46,10 +50,6 @@ export class AudioQueue implements Closable {
   #drops = 0;
   #pushed = 0;
   #closed = false;
-  readonly #waiters: (() => void)[] = [];
-
-  /** Called after room has appeared in a queue that had none. One listener; called synchronously. */
-  onRoom: (() => void) | null = null;
 
   /** @throws RangeError when the capacity or `maxTaken` is not a positive whole number. */
   constructor(options: AudioQueueOptions = {}) {
@@ -85,12 +85,12 @@ export class AudioQueue implements Closable {
   push(samples: Int16Array, meta: ChunkMeta): number {
     mustBeChunk(samples);
     if (this.#closed) return 0;
-    let dropped = 0;
+    const before = this.#drops;
     // Before the ring would do it: the chunk that goes is the one that the new samples are written to.
-    for (; this.length >= this.#capacity; dropped++) this.#onEvicted(this.#ring.deq());
+    while (this.length >= this.#capacity) this.#onEvicted(this.#ring.deq());
     this.#shorten();
     this.#enqueue(samples, meta);
-    return dropped;
+    return this.#drops - before;
   }
 
   /**
@@ -106,12 +106,6 @@ export class AudioQueue implements Closable {
     return true;
   }
 
-  /** Resolves when there is room, at once when there is; also when the queue is closed. */
-  whenRoom(): Promise<void> {
-    if (this.#closed || this.room > 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
   /**
    * The oldest chunk, or null when nothing waits. The caller gives it back with `release`.
    * @throws RangeError when the caller already holds `maxTaken` chunks.
@@ -119,12 +113,10 @@ export class AudioQueue implements Closable {
   take(): AudioChunk | null {
     if (this.#ring.isEmpty()) return null;
     if (this.#outstanding >= this.#maxTaken) throw new RangeError(`${this.#maxTaken} chunks were not released`);
-    const hadRoom = this.room > 0;
     const chunk = this.#ring.deq();
     this.#taken.set(chunk, true);
     this.#outstanding++;
     this.#shorten();
-    if (!hadRoom) this.#announceRoom();
     return chunk;
   }
 
@@ -154,7 +146,6 @@ export class AudioQueue implements Closable {
 
   /** Removes the chunks of an utterance, or all. They do not count as drops. @returns How many it were. */
   clear(utteranceId?: string): number {
-    const hadRoom = this.room > 0;
     const length = this.#ring.size();
     let removed = 0;
     for (let i = 0; i < length; i++) {
@@ -165,8 +156,26 @@ export class AudioQueue implements Closable {
       } else this.#ring.enq(chunk);
     }
     this.#shorten();
-    if (removed > 0 && !hadRoom) this.#announceRoom();
     return removed;
+  }
+
+  /**
+   * Interrupts what waits: the oldest chunk becomes a fade-out of 8 ms that belongs to no utterance (`utteranceId` is
+   * `FADE`), everything behind it goes. What is pushed next is heard after the fade.
+   */
+  cutToFade(): void {
+    if (this.#ring.isEmpty()) return;
+    const fade = this.#ring.deq();
+    this.clear();
+    if (fade.utteranceId !== FADE) fadeOut(fade.samples);
+    Object.assign(fade, { utteranceId: FADE, startSample: 0, lengthSamples: 0 });
+    this.#ring.enq(fade);
+  }
+
+  /** Chunks waiting that belong to an utterance: all but a fade. */
+  get soundLength(): number {
+    const fades = !this.#ring.isEmpty() && this.#ring.peek().utteranceId === FADE ? 1 : 0;
+    return this.length - fades;
   }
 
   /** A new object each time: for reports, not for the frame loop. */
@@ -193,24 +202,20 @@ export class AudioQueue implements Closable {
   resize(capacity: number, { keep = false }: { keep?: boolean } = {}): void {
     mustBePositive('capacity', capacity);
     if (this.#closed) return;
-    const hadRoom = this.room > 0;
     this.#capacity = capacity;
     if (!keep) while (this.length > capacity) this.#onEvicted(this.#ring.deq());
     this.#replaceRing(Math.max(capacity, this.length));
-    if (!hadRoom) this.#announceRoom();
   }
 
-  /** Empties the queue and lets everybody who waits go. Chunks that are out may still be released. */
+  /** Empties the queue. Chunks that are out may still be released. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.clear();
-    this.onRoom = null;
     for (const chunk of this.#free) this.#taken.delete(chunk);
     this.#free.length = 0;
     // ringbufferjs leaves references in slots that were read.
     this.#ring = new RingBuffer<AudioChunk>(this.#capacity, this.#onEvicted);
-    this.#wakeWaiters();
   }
 
   /** Gives a ring that is longer than it should be its length, as soon as what waits fits. */
@@ -261,16 +266,6 @@ export class AudioQueue implements Closable {
       this.#taken.set(chunk, false);
       this.#free.push(chunk);
     }
-  }
-
-  #announceRoom(): void {
-    if (this.room === 0) return;
-    this.onRoom?.();
-    this.#wakeWaiters();
-  }
-
-  #wakeWaiters(): void {
-    while (this.#waiters.length > 0 && (this.#closed || this.room > 0)) this.#waiters.shift()?.();
   }
 }
 

@@ -101,6 +101,15 @@ export class UtteranceBuffer {
     return count;
   }
 
+  /** Throws away the oldest sound; the position moves on. @returns How many samples it was. */
+  drop(samples: number): number {
+    const count = Math.min(samples, this.#length);
+    this.#read = (this.#read + count) % this.#ring.length;
+    this.#length -= count;
+    this.#position += count;
+    return count;
+  }
+
   /** Forgets everything; the position becomes 0. @returns How many samples were thrown away. */
   clear(): number {
     const removed = this.#length;

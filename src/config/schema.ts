@@ -34,6 +34,13 @@ export const ProfileSchema = z.strictObject({
     .max(50)
     .default(3)
     .describe('Most chunks of 40 ms that wait in the audio queue. A live source that is faster drops the oldest.'),
+  jitterBufferMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(1000)
+    .default(0)
+    .describe('Sound of a live source that is held back to even out uneven delivery, in ms; in front of the queue.'),
   framePoolSize: z.number().int().min(2).max(32).default(5).describe('Preallocated picture buffers of a session.'),
   idleQuality: z
     .enum(IDLE_QUALITIES)

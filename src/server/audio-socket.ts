@@ -6,16 +6,13 @@ import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
 import { checkAccess, checkHost, queryOf } from './http/access.js';
-import { PushSource } from './push-source.js';
 import type { Session, SessionEventName } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
-import { Utterance } from './utterance.js';
+import { SocketFeed } from './socket-feed.js';
 
 const PATH = /^\/api\/v1\/sessions\/([^/?#]{1,128})\/audio(?:\?|$)/;
 /** Longest message: half a second at 192 kHz, and room. */
 const MAX_MESSAGE_BYTES = 256 * 1024;
-/** A live source that sends nothing for this long has finished its utterance, in ms. */
-const LIVE_PAUSE = 1_000;
 /** A client that does not read its events is let go when this much waits for it. */
 const MOST_BUFFERED_BYTES = 256 * 1024;
 const PING_INTERVAL = 20_000;
@@ -72,6 +69,7 @@ export class AudioSockets {
           hint: 'Close it, or use another session.',
         });
       }
+      request.socket.setKeepAlive(true, PING_INTERVAL);
       this.#server.handleUpgrade(request, socket, head, (client) => this.#serve(client, session, rate, live));
     } catch (error) {
       refuse(socket, DhError.from(error));
@@ -90,8 +88,10 @@ export class AudioSockets {
     const onClosed = (): void => client.close(1000, 'session ended');
     let answered = true;
     const ping = setInterval(() => {
+      // The answer of one that is paused is not read: TCP finds out whether it is still there.
+      if (client.isPaused) answered = true;
       if (!answered) return client.terminate();
-      answered = false;
+      answered = client.isPaused;
       client.ping();
     }, PING_INTERVAL);
     client.on('pong', () => (answered = true));
@@ -114,92 +114,6 @@ export class AudioSockets {
     });
     session.on('event', onEvent);
     session.on('closed', onClosed);
-  }
-}
-
-/** The sound of one socket: begins an utterance with its first sample, ends it after a pause or when told to. */
-class SocketFeed {
-  readonly #client: WebSocket;
-  readonly #session: Session;
-  readonly #rate: number;
-  readonly #live: boolean;
-  #source: PushSource | null = null;
-  #pause: NodeJS.Timeout | null = null;
-
-  constructor(client: WebSocket, session: Session, rate: number, live: boolean) {
-    this.#client = client;
-    this.#session = session;
-    this.#rate = rate;
-    this.#live = live;
-  }
-
-  /** Sound that waits for its turn, and events that the client has not taken yet. */
-  get waitingBytes(): number {
-    return (this.#source?.waitingBytes ?? 0) + this.#client.bufferedAmount;
-  }
-
-  sound(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.#source ??= this.#begin();
-    if (!this.#source.write(bytes) && !this.#live) this.#client.pause();
-    if (!this.#live) return;
-    if (this.#pause) this.#pause.refresh();
-    else this.#pause = setTimeout(() => this.#end(), LIVE_PAUSE);
-  }
-
-  command(text: string): void {
-    let message: unknown;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      throw new DhError('bad_request', 'A text message is JSON.', { hint: '{"type":"interrupt"} or {"type":"end"}' });
-    }
-    const type = (message as { type?: unknown } | null)?.type;
-    if (type === 'end') this.#end();
-    else if (type === 'interrupt') {
-      this.#end();
-      void this.#session.interrupt();
-    } else {
-      throw new DhError('bad_request', 'The message has no known type.', { hint: 'Types are: interrupt, end.' });
-    }
-  }
-
-  close(): void {
-    this.#end();
-  }
-
-  #begin(): PushSource {
-    const source = new PushSource(this.#rate, {
-      live: this.#live,
-      onDrain: () => {
-        if (this.#client.isPaused) this.#client.resume();
-      },
-    });
-    const utterance = new Utterance(
-      (signal) => {
-        signal.addEventListener('abort', () => {
-          if (this.#source === source) this.#source = null;
-        });
-        return source.pieces(signal);
-      },
-      { overflow: this.#live ? 'drop-oldest' : 'wait' },
-    );
-    // A live speaker cannot wait for a turn: what is said now ends.
-    if (this.#live)
-      void this.#session
-        .interrupt()
-        .then(() => this.#session.enqueue(utterance))
-        .catch(() => this.#end());
-    else this.#session.enqueue(utterance);
-    return source;
-  }
-
-  #end(): void {
-    if (this.#pause) clearTimeout(this.#pause);
-    this.#pause = null;
-    this.#source?.end();
-    this.#source = null;
-    if (this.#client.isPaused) this.#client.resume();
   }
 }
 

@@ -6,6 +6,9 @@ import type { StageProcess } from './stage-process.js';
 export function logLife(log: Logger, stages: readonly StageProcess[], sessions: SessionRegistry): void {
   for (const stage of stages) {
     stage.on('down', (reason) => log.warn({ stage: stage.index, reason }, 'stage replaced'));
+    stage.on('starved', (waitedMs) => {
+      log.warn({ stage: stage.index, waitedMs }, 'the machine is overloaded: a stage got no CPU and stood still');
+    });
     stage.on('up', () => log.debug({ stage: stage.index, pid: stage.pid }, 'stage ready'));
   }
   sessions.on('opened', (session) => {

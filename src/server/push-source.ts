@@ -12,18 +12,27 @@ export class PushSource {
   readonly #rate: number;
   readonly #bytes = new PcmBytes();
   readonly #onDrain: () => void;
+  readonly #onDrop: (samples: number) => void;
   readonly #live: boolean;
   #pieces: Int16Array[] = [];
   #samples = 0;
   #ended = false;
   #wake: (() => void) | null = null;
-  /** Samples lost because they came faster than they were read. */
-  droppedSamples = 0;
 
-  constructor(sampleRateHz: number, options: { live: boolean; onDrain?: () => void }) {
+  /** `onDrain`: the reader has taken what waited. `onDrop`: samples of a live sender were lost. */
+  constructor(
+    sampleRateHz: number,
+    options: { live: boolean; onDrain?: () => void; onDrop?: (samples: number) => void },
+  ) {
     this.#rate = sampleRateHz;
     this.#live = options.live;
     this.#onDrain = options.onDrain ?? (() => undefined);
+    this.#onDrop = options.onDrop ?? (() => undefined);
+  }
+
+  /** The sender should wait for `onDrain`. */
+  get full(): boolean {
+    return this.#samples > this.#mostSamples;
   }
 
   /** Sound that waits for the reader, in bytes. */
@@ -40,13 +49,18 @@ export class PushSource {
       this.#samples += pcm.length;
       this.#wake?.();
     }
-    const most = (this.#rate * HIGH_WATER_MS) / 1000;
-    while (this.#live && this.#samples > most && this.#pieces.length > 1) {
-      const lost = this.#pieces.shift()?.length ?? 0;
-      this.#samples -= lost;
-      this.droppedSamples += lost;
+    let lost = 0;
+    while (this.#live && this.full && this.#pieces.length > 1) {
+      const samples = this.#pieces.shift()?.length ?? 0;
+      this.#samples -= samples;
+      lost += samples;
     }
-    return this.#samples <= most;
+    if (lost > 0) this.#onDrop(lost);
+    return !this.full;
+  }
+
+  get #mostSamples(): number {
+    return (this.#rate * HIGH_WATER_MS) / 1000;
   }
 
   /** Everything that waits, as one: small messages must not cost a call each when the reader is slow. */
@@ -83,6 +97,7 @@ export class PushSource {
     } finally {
       signal.removeEventListener('abort', stop);
       this.#pieces = [];
+      this.#samples = 0;
     }
   }
 }

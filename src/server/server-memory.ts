@@ -94,6 +94,9 @@ export class ServerMemory {
       stage.on('up', () => {
         parts.events.tell('stage', { index: stage.index, what: 'up' });
       });
+      stage.on('starved', (waitedMs) => {
+        parts.events.tell('stage', { index: stage.index, what: 'starved', waitedMs });
+      });
       stage.on('down', (reason) => parts.events.tell('stage', { index: stage.index, what: 'down', reason }));
     }
     this.#sampler = setInterval(() => void this.#sample(), SAMPLE_INTERVAL);

@@ -36,6 +36,9 @@ const SAMPLE_AGE_MS = 1_000;
 const NO_TIMING = { mean: 0, p50: 0, p99: 0, max: 0 };
 
 /** The figures of the server, as the API shows them. */
+/** Of a text that waits, so much is shown. */
+const MAX_SHOWN_CHARS = 200;
+
 export class ServerStats {
   readonly #parts: ServerStatsParts;
   readonly #startedAt: number;
@@ -57,8 +60,12 @@ export class ServerStats {
       preset: options.preset,
       voice: options.voice ?? null,
       state: session.state,
+      refusal: session.refusal,
       utterance: session.utterance,
       waiting: session.waiting,
+      pending: session.pending.map(({ id, text }) => ({
+        ...{ id, ...(text === undefined ? {} : { text: text.slice(0, MAX_SHOWN_CHARS) }) },
+      })),
       width,
       height,
       queue: stats?.queue ?? { length: 0, capacity: maxQueueSize, drops: 0 },

@@ -96,7 +96,10 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
     const followsServer = request.preset === undefined;
     const room = await this.#parts.makeRoom(profile);
     try {
-      return await this.#open({ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, followsServer });
+      const bake: SessionOptions['bake'] = (avatar, profile) => this.#parts.draw(avatar, profile, id).path;
+      return await this.#open({
+        ...{ id, avatar, preset, voice, profile, maxViewers, maxPendingUtterances, followsServer, bake },
+      });
     } finally {
       room.close();
     }

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { SessionProfile } from '../config/schema.js';
-import { DhError } from '../errors.js';
-import type { Interrupted, StageSessionStats } from '../stage/protocol.js';
+import { DhError, type ErrorJson } from '../errors.js';
+import type { StageSessionStats } from '../stage/protocol.js';
 import { SAMPLE_RATE } from '../units.js';
 import type { StageProcess } from './stage-process.js';
+import { UtterancePlayer, type InterruptReport } from './utterance-player.js';
 import type { Utterance } from './utterance.js';
 
 export interface SessionOptions {
@@ -16,12 +17,14 @@ export interface SessionOptions {
   maxPendingUtterances: number;
   /** Its profile was not asked for: it changes when that of the server does. */
   followsServer: boolean;
-  /** Path of the avatar, drawn for the profile's size; rejects when it cannot be drawn. */
+  /** Path of the avatar, baked for the profile's size; rejects when it cannot be baked. */
   bakedPath: Promise<string>;
+  /** Bakes an avatar anew: what `bakedPath` said cannot be used, or not any more. */
+  bake: (avatar: string, profile: SessionProfile) => Promise<string>;
 }
 
 /** What of a running session can change. A `bakedPath` is given with another avatar or size. */
-export type SessionUpdate = Partial<Omit<SessionOptions, 'id' | 'voice'>>;
+export type SessionUpdate = Partial<Omit<SessionOptions, 'id' | 'voice' | 'bake'>>;
 
 export type SessionState = 'starting' | 'idle' | 'speaking' | 'down';
 
@@ -33,28 +36,32 @@ export interface SessionEventMap {
 export type SessionEventName =
   'state' | 'utterance.started' | 'utterance.ended' | 'utterance.interrupted' | 'viewers' | 'warning';
 
-interface Playing {
-  utterance: Utterance;
-  started: boolean;
-  /** Ends the waiting for the stage: true when it was played to its end. */
-  settle: (finished: boolean) => void;
+/** An utterance in an answer. */
+export interface UtteranceView {
+  id: string;
+  text?: string;
 }
 
+/** Between two attempts to open a session that its stage refused, in ms: the first, and the longest. */
+const FIRST_RETRY = 1_000;
+const LONGEST_RETRY = 30_000;
+
 /**
- * A session as control sees it: the utterances that wait and the one that plays, fed to the stage piece by piece.
- * When its stage is replaced the session is opened again, and the utterance goes on after the last acknowledged
- * sample.
+ * A session as control sees it: what it is like, its utterances (`UtterancePlayer`), and its life in a stage. When that
+ * is replaced the session is opened again. One that cannot be opened says why and tries again for as long as it exists.
  */
 export class Session extends EventEmitter<SessionEventMap> {
   readonly id: string;
   #options: SessionOptions;
   readonly stage: StageProcess;
-  readonly #waiting: Utterance[] = [];
-  #playing: Playing | null = null;
+  readonly #player: UtterancePlayer;
   #open = false;
   #state: SessionState = 'starting';
   #closed = false;
-  #feeding = false;
+  /** Why it could not be opened; null when it is open, or was not tried yet. */
+  #refusal: ErrorJson | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #retryMs = FIRST_RETRY;
   #stats: StageSessionStats | null = null;
   #changes: Promise<unknown> = Promise.resolve();
   #turn: Promise<unknown> = Promise.resolve();
@@ -66,8 +73,26 @@ export class Session extends EventEmitter<SessionEventMap> {
     this.id = options.id;
     this.#options = options;
     this.stage = stage;
+    this.#player = new UtterancePlayer(
+      { maxPending: () => this.#options.maxPendingUtterances },
+      {
+        started: ({ id: utteranceId, text }, frame) => {
+          this.#setState('speaking');
+          this.#emit('utterance.started', { utteranceId, frame, ...(text === undefined ? {} : { text }) });
+        },
+        interrupted: ({ id: utteranceId }, playedMs) => {
+          this.#emit('utterance.interrupted', { utteranceId, playedMs });
+          this.#rest();
+        },
+        ended: ({ id: utteranceId }, playedMs, error) => {
+          if (error) this.#emit('warning', { code: error.code, message: error.message, utteranceId });
+          this.#emit('utterance.ended', { utteranceId, playedMs, ...(error ? { error } : {}) });
+          this.#rest();
+        },
+      },
+    );
     this.#listen();
-    if (stage.ready) void this.#inTurn(() => this.#reopen());
+    if (stage.ready) void this.#reopen();
   }
 
   /** What it is like now; `update` replaces it. */
@@ -88,62 +113,58 @@ export class Session extends EventEmitter<SessionEventMap> {
     return this.#open;
   }
 
+  /** Why the session is `down` although its stage runs; null when there is no such reason. */
+  get refusal(): ErrorJson | null {
+    return this.#refusal;
+  }
+
   /** The utterance that plays and how far it is. */
-  get utterance(): { id: string; playedMs: number; text?: string } | null {
-    const current = this.#playing?.utterance;
-    if (!current) return null;
-    const playedMs = toMs(current.acknowledgedSamples);
-    return { id: current.id, playedMs, ...(current.text === undefined ? {} : { text: current.text }) };
+  get utterance(): (UtteranceView & { playedMs: number }) | null {
+    const current = this.#player.current?.utterance;
+    return current ? { ...viewOf(current), playedMs: toMs(current.playedSamples) } : null;
+  }
+
+  /** Those that wait for their turn, in order. */
+  get pending(): UtteranceView[] {
+    return this.#player.pending.map(viewOf);
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#player.pending.length;
+  }
+
+  /** Whether another utterance may wait. */
+  get hasPlace(): boolean {
+    return !this.#closed && this.waiting < this.#options.maxPendingUtterances;
+  }
+
+  get ended(): boolean {
+    return this.#closed;
   }
 
   /** Sound of all utterances that is kept for the stage, in bytes. */
   get retainedBytes(): number {
-    const waiting = this.#waiting.reduce((sum, { retainedBytes }) => sum + retainedBytes, 0);
-    return waiting + (this.#playing?.utterance.retainedBytes ?? 0);
+    const waiting = this.#player.pending.reduce((sum, { retainedBytes }) => sum + retainedBytes, 0);
+    return waiting + (this.#player.current?.utterance.retainedBytes ?? 0);
   }
 
-  /** Puts an utterance behind those that wait. Throws `queue_full`. */
+  /** Puts an utterance behind those that wait. Throws `queue_full`, `session_not_found`; it is closed then. */
   enqueue(utterance: Utterance): void {
     if (this.#closed) {
       utterance.close();
       throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
     }
-    if (this.#waiting.length >= this.options.maxPendingUtterances) {
-      utterance.close();
-      throw new DhError('queue_full', `${this.#waiting.length} utterances wait in session "${this.id}" already.`, {
-        hint: 'Wait for utterance.ended events, or send interrupt: true.',
-      });
-    }
-    this.#waiting.push(utterance);
-    // The next one in line is prepared while the one before it is heard.
-    if (this.#waiting.length === 1) utterance.prime().catch(() => undefined);
-    void this.#feed();
+    this.#player.enqueue(utterance);
   }
 
-  /** Ends what is said and forgets what waits. The answer says how much of it was heard. */
-  async interrupt(): Promise<Interrupted> {
-    for (const utterance of this.#waiting.splice(0)) utterance.close();
-    const playing = this.#playing;
-    if (!playing) return { utteranceId: null, playedMs: 0 };
-    const { utterance } = playing;
-    let playedMs = toMs(utterance.acknowledgedSamples);
-    utterance.close();
-    try {
-      const reply = await this.stage.api.interrupt(this.id);
-      if (reply.utteranceId === utterance.id) playedMs = reply.playedMs;
-    } catch {
-      // A stage that is gone plays nothing: what it acknowledged last is what was heard.
-    }
-    if (this.#playing === playing) {
-      playing.settle(false);
-      if (!this.#feeding) this.#playing = null; // its stage is away: nobody waits for it
-      this.#tell('utterance.interrupted', { utteranceId: utterance.id, playedMs });
-    }
-    return { utteranceId: utterance.id, playedMs };
+  /** Reports something that its users should know. */
+  warn(code: string, message: string): void {
+    this.#emit('warning', { code, message });
+  }
+
+  /** Ends what is said and what waits. The answer says how much of the first was heard. */
+  interrupt(): Promise<InterruptReport> {
+    return this.#player.interrupt();
   }
 
   /** Answers a WHEP offer. Throws `session_not_live`, `viewer_limit`, `sdp_invalid`. */
@@ -166,7 +187,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   }
 
   async removeViewer(viewerId: string): Promise<boolean> {
-    return this.#open ? this.stage.api.removeViewer(this.id, viewerId) : false;
+    return this.#open && this.stage.ready ? this.stage.api.removeViewer(this.id, viewerId) : false;
   }
 
   /**
@@ -188,12 +209,12 @@ export class Session extends EventEmitter<SessionEventMap> {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const utterance of this.#waiting.splice(0)) utterance.close();
-    this.#playing?.utterance.close();
-    this.#playing?.settle(false);
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#player.close();
     for (const [name, listener] of this.#listeners) this.stage.off(name as 'up', listener);
-    if (this.#open) await this.stage.api.closeSession(this.id).catch(() => undefined);
+    const open = this.#open && this.stage.ready;
     this.#open = false;
+    if (open) await this.stage.api.closeSession(this.id).catch(() => undefined);
     this.emit('closed');
   }
 
@@ -225,127 +246,98 @@ export class Session extends EventEmitter<SessionEventMap> {
       this.#listeners.push([name, listener]);
       this.stage.on(name as 'up', listener);
     };
-    on('up', () => void this.#inTurn(() => this.#reopen()));
+    on('up', () => void this.#reopen());
     on('down', () => {
       this.#open = false;
       this.#stats = null;
+      this.#player.detach();
       this.#setState('down');
-      this.#tell('viewers', { count: 0 });
+      this.#emit('viewers', { count: 0 });
     });
     on('heartbeat', (beat: { sessions: StageSessionStats[] }) => {
-      const mine = beat.sessions.find(({ id }) => id === this.id);
-      if (!mine) return;
-      this.#stats = mine;
-      const playing = this.#playing?.utterance;
-      if (playing && mine.utterance?.id === playing.id) playing.acknowledge(mine.utterance.playedSamples);
+      this.#stats = beat.sessions.find(({ id }) => id === this.id) ?? this.#stats;
     });
     on('utteranceStarted', (sessionId: string, utteranceId: string, frame: number) => {
-      const playing = this.#playing;
-      if (sessionId !== this.id || playing?.utterance.id !== utteranceId) return;
-      this.#setState('speaking');
-      if (playing.started) return;
-      playing.started = true;
-      const { text } = playing.utterance;
-      this.#tell('utterance.started', { utteranceId, frame, ...(text === undefined ? {} : { text }) });
+      if (sessionId === this.id) this.#player.started(utteranceId, frame);
+    });
+    on('utterancePlayed', (sessionId: string, utteranceId: string, samples: number) => {
+      if (sessionId === this.id) this.#player.played(utteranceId, samples);
     });
     on('utteranceEnded', (sessionId: string, utteranceId: string, playedMs: number) => {
-      const playing = this.#playing;
-      if (sessionId !== this.id || playing?.utterance.id !== utteranceId) return;
-      playing.utterance.acknowledge(Math.round((playedMs * SAMPLE_RATE) / 1000));
-      playing.settle(true);
-      this.#tell('utterance.ended', { utteranceId, playedMs });
+      if (sessionId === this.id) this.#player.ended(utteranceId, playedMs);
     });
     on('viewersChanged', (sessionId: string, count: number) => {
-      if (sessionId === this.id) this.#tell('viewers', { count });
+      if (sessionId === this.id) this.#emit('viewers', { count });
     });
     on('sessionEnded', (sessionId: string, code: string, message: string) => {
       if (sessionId !== this.id) return;
       this.#open = false;
-      this.#tell('warning', { code, message });
+      this.#emit('warning', { code, message });
       void this.close();
     });
     on('warning', (sessionId: string, code: string, message: string) => {
-      if (sessionId === this.id) this.#tell('warning', { code, message });
+      if (sessionId === this.id) this.#emit('warning', { code, message });
     });
   }
 
+  /** Opens the session in its stage as soon as there is an avatar for it; nothing else waits for that. */
   async #reopen(): Promise<void> {
-    const { id } = this;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#retry = null;
+    const { bakedPath } = this.#options;
     try {
-      const { profile, maxViewers, bakedPath } = this.#options;
-      const spec = { id, profile, maxViewers, bakedPath: await bakedPath };
-      if (this.#closed || this.#open) return;
-      await this.stage.api.openSession(spec);
-      if (this.#closed) {
-        await this.stage.api.closeSession(id).catch(() => undefined);
-        return;
-      }
-      this.#open = true;
-      this.#setState(this.#playing ? 'speaking' : 'idle');
-      void this.#feed();
+      const path = await bakedPath;
+      await this.#inTurn(() => this.#openWith(path));
     } catch (error) {
-      // When the stage died meanwhile the next `up` comes here again; anything else is told and stays down.
-      const { code, message } = DhError.from(error);
-      if (code === 'stage_unavailable' || this.#closed) return;
-      this.#setState('down');
-      this.#tell('warning', { code, message });
+      // When the stage died meanwhile the next `up` comes here again.
+      const refusal = DhError.from(error);
+      if (refusal.code === 'stage_unavailable' || this.#closed || this.#open) return;
+      if (this.#options.bakedPath === bakedPath) this.#refused(refusal);
     }
+    // It was changed while it waited for the avatar that it had before.
+    if (this.#options.bakedPath !== bakedPath) void this.#reopen();
   }
 
-  /** Plays what waits, one after another. At most one runs at a time. */
-  async #feed(): Promise<void> {
-    if (this.#feeding) return;
-    this.#feeding = true;
-    try {
-      while (this.#open && !this.#closed) {
-        const utterance = this.#playing?.utterance ?? this.#waiting.shift();
-        if (!utterance) break;
-        await this.#play(utterance);
-      }
-    } finally {
-      this.#feeding = false;
+  async #openWith(path: string): Promise<void> {
+    const { id, stage } = this;
+    if (this.#closed || this.#open || !stage.ready || (await this.#options.bakedPath) !== path) return;
+    const { api } = stage;
+    const { profile, maxViewers } = this.#options;
+    await api.openSession({ id, profile, maxViewers, bakedPath: path });
+    if (this.#closed) {
+      await api.closeSession(id).catch(() => undefined);
+      return;
     }
-  }
-
-  /** Returns when the utterance ended, was interrupted or failed; or when the stage went away, to be called again. */
-  async #play(utterance: Utterance): Promise<void> {
-    let settle!: (finished: boolean) => void;
-    const settled = new Promise<boolean>((resolve) => (settle = resolve));
-    const playing: Playing = { utterance, started: this.#playing?.started ?? false, settle };
-    this.#playing = playing;
-    let onDown!: () => void;
-    const down = new Promise<never>((_, reject) => {
-      onDown = () => reject(new DhError('stage_unavailable', 'The stage went away.'));
+    this.#open = true;
+    this.#refusal = null;
+    this.#retryMs = FIRST_RETRY;
+    this.#setState(this.#player.current ? 'speaking' : 'idle');
+    this.#player.attach({
+      beginUtterance: (spec) => api.beginUtterance(id, spec),
+      pushSound: (utteranceId, slice) => api.pushSound(id, utteranceId, slice),
+      endUtterance: (utteranceId) => api.endUtterance(id, utteranceId),
+      interrupt: () => api.interrupt(id),
     });
-    down.catch(() => undefined);
-    this.stage.once('down', onDown);
-    try {
-      await Promise.race([this.#send(utterance), settled, down]);
-      this.#waiting[0]?.prime().catch(() => undefined);
-      await Promise.race([settled, down]);
-    } catch (error) {
-      const { code, message } = DhError.from(error);
-      if (code === 'stage_unavailable') {
-        if (!this.#closed) return; // `#playing` stays: the next stage goes on with it
-      } else {
-        this.#tell('warning', { code, message, utteranceId: utterance.id });
-        await this.stage.api.interrupt(this.id).catch(() => undefined);
-        this.#tell('utterance.ended', { utteranceId: utterance.id, playedMs: toMs(utterance.acknowledgedSamples) });
-      }
-    } finally {
-      this.stage.off('down', onDown);
-    }
-    utterance.close();
-    this.#playing = null;
-    if (this.#open) this.#setState('idle');
   }
 
-  async #send(utterance: Utterance): Promise<void> {
-    const { api } = this.stage;
-    const startSample = utterance.acknowledgedSamples;
-    await api.beginUtterance(this.id, { id: utterance.id, overflow: utterance.overflow, startSample });
-    for await (const slice of utterance.remaining()) await api.pushSound(this.id, utterance.id, slice);
-    await api.endUtterance(this.id, utterance.id);
+  /** Says why it is not open, once for each reason, and tries again with an avatar that is baked anew. */
+  #refused(error: DhError): void {
+    const { code, message } = error;
+    if (this.#refusal?.message !== message) this.#emit('warning', { code, message });
+    this.#refusal = error.toJSON();
+    this.#setState('down');
+    this.#retry = setTimeout(() => {
+      const { avatar, profile, bake } = this.#options;
+      this.#options = { ...this.#options, bakedPath: bake(avatar, profile) };
+      this.#options.bakedPath.catch(() => undefined); // `reopen` sees it
+      void this.#reopen();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY);
+  }
+
+  /** Nothing is said any more, unless something waits. */
+  #rest(): void {
+    if (this.#open && this.#player.pending.length === 0) this.#setState('idle');
   }
 
   #notLive(): DhError {
@@ -356,12 +348,16 @@ export class Session extends EventEmitter<SessionEventMap> {
   #setState(state: SessionState): void {
     if (this.#state === state) return;
     this.#state = state;
-    this.#tell('state', { state });
+    this.#emit('state', { state });
   }
 
-  #tell(name: SessionEventName, data: Record<string, unknown>): void {
+  #emit(name: SessionEventName, data: Record<string, unknown>): void {
     this.emit('event', name, data);
   }
+}
+
+function viewOf({ id, text }: Utterance): UtteranceView {
+  return { id, ...(text === undefined ? {} : { text }) };
 }
 
 function toMs(samples: number): number {

@@ -10,6 +10,7 @@ import type { StageOptions } from '../stage/options.js';
 import type { Heartbeat, ShutdownReport, StageApi, StageEvents } from '../stage/protocol.js';
 import type { Clock } from '../units.js';
 import { HEAP_FLAGS, MALLOC_ENV } from '../malloc-env.js';
+import { SilenceWatch } from './run-queue.js';
 
 export interface StageProcessOptions {
   /** Number of the stage, from 0: only for names in logs. */
@@ -26,11 +27,14 @@ interface StageProcessEventMap {
   down: [reason: string];
   heartbeat: [Heartbeat];
   utteranceStarted: [sessionId: string, utteranceId: string, frame: number];
+  utterancePlayed: [sessionId: string, utteranceId: string, playedSamples: number];
   utteranceEnded: [sessionId: string, utteranceId: string, playedMs: number];
   viewersChanged: [sessionId: string, count: number];
   warning: [sessionId: string, code: string, message: string];
   sessionEnded: [sessionId: string, code: string, message: string];
   guard: [GuardEvent];
+  /** It was silent for longer than it may because it got no CPU, and is heard again. */
+  starved: [waitedMs: number];
 }
 
 /** A process that takes longer to come up than this is replaced, in ms. */
@@ -43,6 +47,8 @@ const QUICK_OVER_MEMORY = 60_000;
 /** Longest that a process which asked to be replaced may take to close, in ms. */
 const DRAIN_TIMEOUT = 500;
 const WATCH_INTERVAL = 100;
+/** From this long without a heartbeat on it is looked at whether the process gets a CPU, in ms. */
+const SILENCE = 300;
 
 /** One place for a stage process: forks it, watches its heartbeat, replaces it when it dies or hangs. */
 export class StageProcess extends EventEmitter<StageProcessEventMap> {
@@ -61,6 +67,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   #restarts = 0;
   #killReason: string | null = null;
   #overMemory = false;
+  readonly #silence = new SilenceWatch();
   #watch: NodeJS.Timeout | null = null;
   #restart: NodeJS.Timeout | null = null;
   heartbeat: Heartbeat | null = null;
@@ -93,6 +100,7 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
   start(): void {
     if (this.#closed || this.#child) return;
     this.#startedAt = this.#lastBeatAt = this.#checkedAt = this.#options.clock();
+    this.#silence.heard();
     this.#killReason = null;
     this.#overMemory = false;
     this.#toldMemory = this.#options.stage.memory;
@@ -156,11 +164,15 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
       failed: (reason) => void (current() && (this.#killReason ??= reason)),
       heartbeat: (beat) => {
         if (!current()) return;
+        const silentMs = this.#options.clock() - this.#lastBeatAt;
+        if (silentMs > this.#options.heartbeatTimeoutMs) this.emit('starved', Math.round(this.#silence.waitedMs));
+        this.#silence.heard();
         this.#lastBeatAt = this.#options.clock();
         this.heartbeat = beat;
         this.emit('heartbeat', beat);
       },
       utteranceStarted: (...args) => void (current() && this.emit('utteranceStarted', ...args)),
+      utterancePlayed: (...args) => void (current() && this.emit('utterancePlayed', ...args)),
       utteranceEnded: (...args) => void (current() && this.emit('utteranceEnded', ...args)),
       viewersChanged: (...args) => void (current() && this.emit('viewersChanged', ...args)),
       warning: (...args) => void (current() && this.emit('warning', ...args)),
@@ -180,14 +192,21 @@ export class StageProcess extends EventEmitter<StageProcessEventMap> {
     if (stoodMs > 0) this.#lastBeatAt += stoodMs;
     this.#checkedAt = now;
     const limit = this.#ready ? this.#options.heartbeatTimeoutMs : START_TIMEOUT;
-    if (this.#killReason !== null || now - this.#lastBeatAt <= limit) return;
+    const silentMs = now - this.#lastBeatAt;
+    if (this.#killReason !== null || silentMs <= SILENCE) return;
+    if (!this.#silence.check(this.#child?.pid, silentMs, limit)) return;
     this.#kill(this.#ready ? `no heartbeat for ${limit} ms` : `not ready after ${limit} ms`);
   }
 
-  /** Lets a process that still listens close its viewers' connections, so that they come back at once; then ends it. */
+  /**
+   * Lets a process that still listens close its viewers' connections, so that they come back at once; then ends it.
+   * From now on it takes no calls: what is said goes on in the next one.
+   */
   #drain(child: ChildProcess, reason: string): void {
     if (this.#killReason !== null) return;
     this.#killReason = reason;
+    this.#overMemory = true;
+    this.#ready = false;
     this.#rpc?.shutdown().catch(() => undefined);
     const killer = setTimeout(() => child.kill('SIGKILL'), DRAIN_TIMEOUT);
     child.once('exit', () => clearTimeout(killer));

@@ -1,33 +1,35 @@
 import { randomUUID } from 'node:crypto';
 import { sliceSpeech } from '../audio/slice-speech.js';
+import { DhError } from '../errors.js';
 import type { Overflow } from '../stage/protocol.js';
-import { SAMPLE_RATE, type SpeechPiece } from '../units.js';
+import { SAMPLE_RATE, type SpeechPiece, type SpeechSlice } from '../units.js';
 
 /** Longest slice that travels to a stage at once, in ms. */
 const SLICE_MS = 500;
 
-interface Retained {
-  slice: SpeechPiece;
-  /** Position in the utterance, in samples at 48 kHz. */
-  start: number;
-  end: number;
-}
-
 /**
- * One thing to say: where its sound comes from, and the part of it that no stage has acknowledged as played yet, so
- * that it can go on in another process. The unacknowledged part is bounded by the stage's window of about 2 s.
+ * One thing to say: where its sound comes from, and the part of it that is still needed. It is read by position, so
+ * any number of readers, one after another or at once, get the same sound; only this class asks the source for more,
+ * one slice at a time.
+ *
+ * A source that waits keeps its sound until it was played, about 2 s, so that another stage can go on with it. A live
+ * source keeps it until it was sent.
  */
 export class Utterance {
   readonly id: string;
   readonly text: string | undefined;
   readonly overflow: Overflow;
   readonly #abort = new AbortController();
-  readonly #slices: AsyncIterator<SpeechPiece>;
-  #primed: Promise<IteratorResult<SpeechPiece>> | null = null;
-  #retained: Retained[] = [];
-  #produced = 0;
-  #exhausted = false;
-  #acknowledged = 0;
+  readonly #source: AsyncIterator<SpeechPiece>;
+  #pull: Promise<void> | null = null;
+  #kept: SpeechSlice[] = [];
+  #ended = false;
+  #failure: DhError | null = null;
+  #playedSamples = 0;
+  /** Position of what the source gives next: counted anew from where its sample rate last changed. */
+  #base = 0;
+  #rateHz = SAMPLE_RATE;
+  #sinceBase = 0;
 
   /** `open` starts the source; it is given a signal that fires when nobody wants more. */
   constructor(
@@ -37,62 +39,105 @@ export class Utterance {
     this.id = randomUUID();
     this.text = options.text;
     this.overflow = options.overflow ?? 'wait';
-    this.#slices = sliceSpeech(open(this.#abort.signal), SLICE_MS)[Symbol.asyncIterator]();
+    this.#source = sliceSpeech(open(this.#abort.signal), SLICE_MS)[Symbol.asyncIterator]();
   }
 
-  /** Begins to produce before its turn comes. Rejects with the source's error, which `next` then gives as well. */
+  /** Begins to produce before its turn comes. Rejects with the source's error. */
   async prime(): Promise<void> {
-    this.#primed ??= this.#slices.next();
-    await this.#primed;
+    if (this.#kept.length === 0 && !this.#ended) await this.#more();
+    if (this.#failure) throw this.#failure;
   }
 
-  get acknowledgedSamples(): number {
-    return this.#acknowledged;
+  /** Why its source ended too early; null when it has not. What it gave before can still be read. */
+  get failure(): DhError | null {
+    return this.#failure;
   }
 
-  /** Sound that is kept until a stage has played it, in bytes. */
+  /** Samples at 48 kHz that were played. */
+  get playedSamples(): number {
+    return this.#playedSamples;
+  }
+
+  /** Where a stage begins that knows nothing of it: at the first sample that is kept. */
+  get resumeSample(): number {
+    if (this.overflow === 'wait') return this.#playedSamples;
+    return this.#kept[0]?.startSample ?? this.#endSample;
+  }
+
+  /** Sound that is kept, in bytes. */
   get retainedBytes(): number {
-    return this.#retained.reduce((sum, { slice }) => sum + slice.pcm.byteLength, 0);
+    return this.#kept.reduce((sum, { pcm }) => sum + pcm.byteLength, 0);
   }
 
-  /** Samples at 48 kHz up to `sample` were played: what came before is let go. */
-  acknowledge(sample: number): void {
-    if (sample <= this.#acknowledged) return;
-    this.#acknowledged = sample;
-    while (this.#retained[0] && this.#retained[0].end <= sample) this.#retained.shift();
+  /** Samples at 48 kHz up to `samples` were played. */
+  acknowledge(samples: number): void {
+    if (samples <= this.#playedSamples) return;
+    this.#playedSamples = samples;
+    if (this.overflow === 'wait') this.#release(samples);
   }
 
-  /** What to send to a stage that begins at `acknowledgedSamples`: first what is retained, then what is new. */
-  async *remaining(): AsyncGenerator<SpeechPiece, void, undefined> {
-    for (const kept of [...this.#retained]) yield trim(kept, this.#acknowledged);
-    while (!this.#exhausted) {
-      const result = await (this.#primed ?? this.#slices.next());
-      this.#primed = null;
-      if (result.done) {
-        this.#exhausted = true;
-        return;
-      }
-      const slice = result.value;
-      const start = this.#produced;
-      this.#produced += Math.round((slice.pcm.length * SAMPLE_RATE) / slice.sampleRateHz);
-      if (this.overflow === 'wait') this.#retained.push({ slice, start, end: this.#produced });
-      yield slice;
+  /** A stage has taken in what comes before `sample`. */
+  sent(sample: number): void {
+    if (this.overflow === 'drop-oldest') this.#release(sample);
+  }
+
+  /** The sound from `sample` on, at most half a second; null when there is no more. Waits for the source, never rejects. */
+  async from(sample: number): Promise<SpeechSlice | null> {
+    for (;;) {
+      const slice = this.#kept.find(({ endSample }) => endSample > sample);
+      if (slice) return trim(slice, sample);
+      if (this.#ended) return null;
+      await this.#more();
     }
   }
 
   /** Stops the source and lets everything go. Twice is harmless. */
   close(): void {
     this.#abort.abort();
-    this.#retained = [];
-    this.#exhausted = true;
-    // A source that waits inside `next` is woken by the signal; its rejection is nobody's concern any more.
-    this.#primed?.catch(() => undefined);
-    void Promise.resolve(this.#slices.return?.()).catch(() => undefined);
+    this.#kept = [];
+    this.#ended = true;
+    void Promise.resolve(this.#source.return?.()).catch(() => undefined);
+  }
+
+  #more(): Promise<void> {
+    this.#pull ??= this.#source
+      .next()
+      .then(
+        (result) => {
+          if (result.done) this.#ended = true;
+          else if (!this.#ended) this.#keep(result.value);
+        },
+        (error: unknown) => {
+          if (!this.#ended) this.#failure = DhError.from(error);
+          this.#ended = true;
+        },
+      )
+      .finally(() => (this.#pull = null));
+    return this.#pull;
+  }
+
+  get #endSample(): number {
+    return this.#base + Math.round((this.#sinceBase * SAMPLE_RATE) / this.#rateHz);
+  }
+
+  #keep(piece: SpeechPiece): void {
+    const startSample = this.#endSample;
+    if (piece.sampleRateHz !== this.#rateHz) {
+      this.#base = startSample;
+      this.#rateHz = piece.sampleRateHz;
+      this.#sinceBase = 0;
+    }
+    this.#sinceBase += piece.pcm.length;
+    this.#kept.push({ ...piece, startSample, endSample: this.#endSample });
+  }
+
+  #release(sample: number): void {
+    while (this.#kept[0] && this.#kept[0].endSample <= sample) this.#kept.shift();
   }
 }
 
-function trim({ slice, start, end }: Retained, from: number): SpeechPiece {
-  if (from <= start) return slice;
-  const skip = Math.min(slice.pcm.length, Math.round(((from - start) / (end - start)) * slice.pcm.length));
-  return { ...slice, pcm: slice.pcm.slice(skip) };
+function trim(slice: SpeechSlice, from: number): SpeechSlice {
+  if (from <= slice.startSample) return slice;
+  const skip = Math.round(((from - slice.startSample) * slice.sampleRateHz) / SAMPLE_RATE);
+  return { ...slice, pcm: slice.pcm.slice(skip), startSample: from };
 }

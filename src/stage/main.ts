@@ -48,6 +48,7 @@ const stage: Stage = new Stage(
   {
     heartbeat: (beat) => void events.heartbeat.asEvent(beat),
     utteranceStarted: (...args) => void events.utteranceStarted.asEvent(...args),
+    utterancePlayed: (...args) => void events.utterancePlayed.asEvent(...args),
     utteranceEnded: (...args) => void events.utteranceEnded.asEvent(...args),
     viewersChanged: (...args) => void events.viewersChanged.asEvent(...args),
     warning: (...args) => void events.warning.asEvent(...args),

@@ -2,7 +2,7 @@ import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import type { GuardEvent, GuardState } from '../guard/guard-state.js';
 import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
 import type { ViewerStats } from '../stream/viewer.js';
-import type { SpeechPiece } from '../units.js';
+import type { SpeechSlice } from '../units.js';
 import type { StageOptions } from './options.js';
 
 /** Everything that a stage must know to run a session. */
@@ -22,6 +22,8 @@ export interface UtteranceSpec {
   overflow: Overflow;
   /** Where it goes on after a stage was replaced: position of the first sample, at 48 kHz. */
   startSample: number;
+  /** Samples that were played before: of a live source fewer than its position when some were lost. */
+  playedSamples: number;
 }
 
 export interface Interrupted {
@@ -36,9 +38,9 @@ export interface StageApi {
   beginUtterance(sessionId: string, spec: UtteranceSpec): Promise<void>;
   /**
    * Takes at most half a second of sound, of any rate. Resolves when it is in the stage's buffer: waiting here is the
-   * back-pressure.
+   * back-pressure. A slice that was taken in before is ignored.
    */
-  pushSound(sessionId: string, utteranceId: string, slice: SpeechPiece): Promise<void>;
+  pushSound(sessionId: string, utteranceId: string, slice: SpeechSlice): Promise<void>;
   endUtterance(sessionId: string, utteranceId: string): Promise<void>;
   interrupt(sessionId: string): Promise<Interrupted>;
   addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
@@ -73,6 +75,8 @@ export interface StageEvents {
   heartbeat(beat: Heartbeat): void;
   /** `frame` is the number of the picture that shows its first sound. */
   utteranceStarted(sessionId: string, utteranceId: string, frame: number): void;
+  /** After every frame with sound of an utterance: what was played is not sent again to a stage that takes over. */
+  utterancePlayed(sessionId: string, utteranceId: string, playedSamples: number): void;
   utteranceEnded(sessionId: string, utteranceId: string, playedMs: number): void;
   viewersChanged(sessionId: string, count: number): void;
   warning(sessionId: string, code: string, message: string): void;
@@ -95,7 +99,7 @@ export interface Timing {
 export interface StageSessionStats {
   id: string;
   state: 'idle' | 'speaking';
-  /** The utterance that plays, and how much of it was played: also the acknowledgement for a restart. */
+  /** The utterance that plays, and how much of it was played. */
   utterance: { id: string; playedSamples: number } | null;
   queue: { length: number; capacity: number; drops: number };
   pool: { size: number; outstanding: number; misses: number };

@@ -1,6 +1,7 @@
 import type { BakedAvatar } from '../avatar/baked.js';
 import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { FADE } from '../audio/audio-queue.js';
 import { FrameLoop } from '../frames/frame-loop.js';
 import { IdleCadence } from '../frames/idle-cadence.js';
 import { PictureMaker } from '../frames/picture-maker.js';
@@ -18,7 +19,7 @@ import {
   type AudioChunk,
   type Closable,
   type Clock,
-  type SpeechPiece,
+  type SpeechSlice,
 } from '../units.js';
 import { Drawing } from './drawing.js';
 import type { StageOptions } from './options.js';
@@ -28,6 +29,7 @@ import { SoundInput } from './sound-input.js';
 
 export interface StageSessionEvents {
   started(utteranceId: string, frame: number): void;
+  played(utteranceId: string, playedSamples: number): void;
   ended(utteranceId: string, playedMs: number): void;
   viewersChanged(count: number): void;
   warning(code: string, message: string): void;
@@ -52,6 +54,8 @@ export interface SessionChange {
 }
 
 const SILENCE = new Int16Array(CHUNK_SAMPLES);
+/** Lost sound of a live source is reported at most this often, in frames: once a second. */
+const REPORT_INTERVAL_FRAMES = FRAME_RATE;
 const clock: Clock = () => performance.now();
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -83,25 +87,41 @@ export class StageSession implements Closable {
   #originWallMs: number;
   #frame = 0;
   #forceIdr = false;
+  /** Lost sound of live sources that was not reported yet, and the frame from which it may be. */
+  #droppedSamples = 0;
+  #reportDroppedAt = 0;
   #updates: Promise<unknown> = Promise.resolve();
   /** Frames that replaced pools had not got back: 0 unless there is a defect. */
   #lostFrames = 0;
   #closed = false;
 
-  /** Loads the avatar, allocates everything and starts the clock. Throws `avatar_invalid`. */
+  /** Loads the avatar, allocates everything and starts the clock. Throws `avatar_invalid`; then nothing is left. */
   static async open(spec: SessionSpec, parts: StageSessionParts): Promise<StageSession> {
     const avatar = await parts.borrow(spec.bakedPath);
+    const made: Closable[] = [{ close: () => avatar.release() }];
+    const keep = <T extends Closable>(part: T): T => {
+      made.unshift(part);
+      return part;
+    };
     try {
-      return new StageSession(spec, parts, avatar, await Drawing.prepare(avatar.value, spec.profile, breathe));
+      const drawing = keep(await Drawing.prepare(avatar.value, spec.profile, breathe));
+      return new StageSession(spec, parts, avatar, drawing, keep);
     } catch (error) {
-      avatar.release();
+      for (const part of made) void part.close();
       throw error;
     }
   }
 
-  private constructor(spec: SessionSpec, parts: StageSessionParts, avatar: Loan<BakedAvatar>, drawing: Drawing) {
+  /** `keep` notes each part that is to be closed should a later one fail. */
+  private constructor(
+    spec: SessionSpec,
+    parts: StageSessionParts,
+    avatar: Loan<BakedAvatar>,
+    drawing: Drawing,
+    keep: <T extends Closable>(part: T) => T,
+  ) {
     const { options, events } = parts;
-    const { maxQueueSize, opusBitrateKbps, idleQuality } = spec.profile;
+    const { opusBitrateKbps, idleQuality } = spec.profile;
     this.id = spec.id;
     this.#profile = spec.profile;
     this.#borrow = (path) => parts.borrow(path);
@@ -111,35 +131,39 @@ export class StageSession implements Closable {
     this.#bakedPath = spec.bakedPath;
     this.#drawing = drawing;
     this.#cadence = new IdleCadence(idleQuality);
-    this.#sound = new SoundInput(maxQueueSize, {
-      started: (id) => events.started(id, this.#frame),
-      ended: (id, playedMs) => {
-        this.#pictures.mouth.forget(id);
-        events.ended(id, playedMs);
-      },
-    });
-    this.#pictures = new PictureMaker(drawing.engine, parts.seed);
-    this.#video = new VideoEncoder(spec.profile);
-    this.#opus = new LiveOpus({ bitrateKbps: opusBitrateKbps });
+    this.#sound = keep(
+      new SoundInput(spec.profile, {
+        started: (id) => events.started(id, this.#frame),
+        ended: (id, playedMs) => {
+          this.#pictures.mouth.forget(id);
+          events.ended(id, playedMs);
+        },
+        dropped: (_id, samples) => (this.#droppedSamples += samples),
+      }),
+    );
+    this.#pictures = keep(new PictureMaker(drawing.engine, parts.seed));
+    this.#video = keep(new VideoEncoder(spec.profile));
+    this.#opus = keep(new LiveOpus({ bitrateKbps: opusBitrateKbps }));
+    this.#originWallMs = performance.timeOrigin + clock();
+    this.#hub = keep(
+      new StreamHub({
+        originWallMs: this.#originWallMs,
+        requestIdr: () => (this.#forceIdr = true),
+        udpPort: options.mediaPort,
+        bindAddress: options.bindAddress,
+        ...(options.publicIp ? { publicIp: options.publicIp } : {}),
+        maxViewers: spec.maxViewers,
+        onViewersChanged: (count) => events.viewersChanged(count),
+      }),
+    );
     this.#warmUp();
     this.#loop = new FrameLoop({
       onTick: (n, draw) => this.#tick(n, draw),
       onStall: (stalledMs) => {
-        this.#originWallMs += stalledMs;
-        this.#hub.moveOrigin(stalledMs);
+        this.#moveOrigin(stalledMs);
         events.warning('stalled', `The process stood still for ${Math.round(stalledMs)} ms; the sound went on late.`);
       },
       onError: (error) => events.warning('internal', error instanceof Error ? error.message : String(error)),
-    });
-    this.#originWallMs = performance.timeOrigin + this.#loop.start();
-    this.#hub = new StreamHub({
-      originWallMs: this.#originWallMs,
-      requestIdr: () => (this.#forceIdr = true),
-      udpPort: options.mediaPort,
-      bindAddress: options.bindAddress,
-      ...(options.publicIp ? { publicIp: options.publicIp } : {}),
-      maxViewers: spec.maxViewers,
-      onViewersChanged: (count) => events.viewersChanged(count),
     });
     const held = () => ({
       drawing: this.#drawing,
@@ -149,6 +173,7 @@ export class StageSession implements Closable {
       hub: this.#hub,
     });
     this.#memory = new SessionMemory(spec.id, held, memoryRegistry);
+    this.#moveOrigin(performance.timeOrigin + this.#loop.start() - this.#originWallMs);
   }
 
   begin(spec: UtteranceSpec): void {
@@ -156,7 +181,7 @@ export class StageSession implements Closable {
     this.#sound.begin(spec);
   }
 
-  push(utteranceId: string, slice: SpeechPiece): Promise<void> {
+  push(utteranceId: string, slice: SpeechSlice): Promise<void> {
     if (slice.cues && this.#sound.utterance?.id === utteranceId) this.#pictures.mouth.addCues(utteranceId, slice.cues);
     return this.#sound.push(utteranceId, slice);
   }
@@ -247,6 +272,11 @@ export class StageSession implements Closable {
     this.#avatar.release();
   }
 
+  #moveOrigin(ms: number): void {
+    this.#originWallMs += ms;
+    this.#hub.moveOrigin(ms);
+  }
+
   /** The first picture compiles what draws it, which takes longer than a frame lasts: it is made before the clock runs. */
   #warmUp(): void {
     const frame = this.#drawing.pool.acquire();
@@ -294,7 +324,7 @@ export class StageSession implements Closable {
     this.#profile = profile;
     this.#applyBitrate();
     this.#opus.setBitrate(profile.opusBitrateKbps);
-    this.#sound.resize(profile.maxQueueSize);
+    this.#sound.configure(profile);
     this.#cadence.wanted = profile.idleQuality;
     this.#hub.setMaxViewers(maxViewers);
     return { idr: video !== null };
@@ -329,18 +359,34 @@ export class StageSession implements Closable {
   #tick(n: number, draw: boolean): boolean {
     if (this.#closed) return false;
     this.#frame = n;
+    if (this.#droppedSamples > 0 && n >= this.#reportDroppedAt) this.#reportDropped(n);
     const chunk = this.#sound.next(this.#ahead);
-    const fade = this.#sound.takeFade();
-    this.#hub.sendAudio(
-      this.#opus.encode(fade ?? chunk?.samples ?? SILENCE, n * CHUNK_SAMPLES - this.#opus.delaySamples),
-    );
-    this.#pictures.advance(n, chunk, this.#ahead);
-    const drawn = this.#isDue(n, fade !== null) && draw && this.#picture(n);
-    if (chunk) {
-      this.#sound.played(chunk);
-      this.#sound.queue.release(chunk);
+    try {
+      const sample = n * CHUNK_SAMPLES - this.#opus.delaySamples;
+      this.#hub.sendAudio(this.#opus.encode(chunk?.samples ?? SILENCE, sample));
+      const fading = chunk?.utteranceId === FADE;
+      this.#pictures.advance(n, fading ? null : chunk, this.#ahead);
+      return this.#isDue(n, fading) && draw && this.#picture(n);
+    } finally {
+      if (chunk) this.#played(chunk);
     }
-    return drawn;
+  }
+
+  #played(chunk: AudioChunk): void {
+    this.#sound.played(chunk);
+    this.#sound.queue.release(chunk);
+    const { utterance } = this.#sound;
+    if (utterance) this.#events.played(utterance.id, utterance.playedSamples);
+  }
+
+  #reportDropped(n: number): void {
+    const ms = Math.round((this.#droppedSamples / CHUNK_SAMPLES) * FRAME_MS);
+    this.#droppedSamples = 0;
+    this.#reportDroppedAt = n + REPORT_INTERVAL_FRAMES;
+    this.#events.warning(
+      'audio_dropped',
+      `${ms} ms of live sound were lost: it came unevenly, or faster than it is played. A larger session.jitterBufferMs loses less, or ?overflow=wait nothing.`,
+    );
   }
 
   /** Whether somebody should get to see picture `n`. */

@@ -1,8 +1,7 @@
-import { AudioQueue } from '../audio/audio-queue.js';
+import { AudioQueue, FADE } from '../audio/audio-queue.js';
 import { PcmDoor } from '../audio/door.js';
-import { fadeOut } from '../audio/fade.js';
 import { UtteranceBuffer } from '../audio/utterance-buffer.js';
-import { CHUNK_SAMPLES, SAMPLE_RATE, type AudioChunk, type Closable, type SpeechPiece } from '../units.js';
+import { CHUNK_SAMPLES, SAMPLE_RATE, type AudioChunk, type Closable, type SpeechSlice } from '../units.js';
 import type { Interrupted, UtteranceSpec } from './protocol.js';
 
 /** A live source starts when this many chunks wait, so that its jitter does not tear holes; fewer in short queues. */
@@ -10,7 +9,9 @@ const LIVE_START_CHUNKS = 2;
 
 interface Current {
   spec: UtteranceSpec;
-  door: PcmDoor | null;
+  resampler: PcmDoor | null;
+  /** Position in the utterance up to which slices were taken in. */
+  takenSample: number;
   /** Samples that went into the queue or the buffer, counted from the utterance's start. */
   receivedSamples: number;
   playedSamples: number;
@@ -18,14 +19,25 @@ interface Current {
   ended: boolean;
 }
 
+export interface SoundInputOptions {
+  /** Chunks that may wait in the queue. */
+  maxQueueSize: number;
+  /** Sound of a live source that waits in front of the queue before any is heard, in ms; 0: none. */
+  jitterBufferMs: number;
+}
+
 export interface SoundInputEvents {
   started(utteranceId: string): void;
   ended(utteranceId: string, playedMs: number): void;
+  /** Sound of a live source was lost because it came faster than it is played. */
+  dropped(utteranceId: string, samples: number): void;
 }
 
 /**
- * The way of an utterance's sound through a stage: door, credit window (or none for live sources), capped queue.
- * One utterance at a time; everything of another one is refused, so nothing stale can surface.
+ * The way of an utterance's sound through a stage: resampler, window, capped queue. A source that waits fills the
+ * window of 2 s and loses nothing. A live source goes straight into the queue, or through the window as its jitter
+ * buffer, and loses its oldest sound. One utterance at a time; everything of another one is refused, so nothing stale
+ * can surface.
  */
 export class SoundInput implements Closable {
   readonly queue: AudioQueue;
@@ -33,14 +45,16 @@ export class SoundInput implements Closable {
   readonly #events: SoundInputEvents;
   readonly #scratch = new Int16Array(CHUNK_SAMPLES);
   readonly #meta = { utteranceId: '', startSample: 0, lengthSamples: 0 };
-  readonly #fade = new Int16Array(CHUNK_SAMPLES);
-  #fadePending = false;
+  #jitterSamples: number;
   #current: Current | null = null;
-  #liveWaits = true;
+  /** A live source gathers sound before any is heard: in the queue, and in the jitter buffer. */
+  #queueWaits = true;
+  #bufferWaits = true;
   #waiter: { samples: number; resolve: () => void } | null = null;
 
-  constructor(maxQueueSize: number, events: SoundInputEvents) {
+  constructor({ maxQueueSize, jitterBufferMs }: SoundInputOptions, events: SoundInputEvents) {
     this.queue = new AudioQueue({ capacity: maxQueueSize });
+    this.#jitterSamples = toSamples(jitterBufferMs);
     this.#events = events;
   }
 
@@ -51,58 +65,64 @@ export class SoundInput implements Closable {
   }
 
   /**
-   * Changes how many chunks may wait. Of a live source the oldest are dropped when fewer may; a source that waits loses
-   * nothing.
+   * Changes how much may wait. Of a live source the oldest chunks are dropped when fewer may; a source that waits loses
+   * nothing. The jitter buffer of a live source that speaks changes with its next utterance.
    */
-  resize(maxQueueSize: number): void {
+  configure({ maxQueueSize, jitterBufferMs }: SoundInputOptions): void {
     this.queue.resize(maxQueueSize, { keep: this.#current?.spec.overflow === 'wait' });
+    if (this.#current?.spec.overflow !== 'drop-oldest') this.#jitterSamples = toSamples(jitterBufferMs);
   }
 
-  /** The credit window: memory that it takes, and samples that wait in it. */
+  /** The window: memory that it takes, and samples that wait in it. */
   get buffered(): { bytes: number; samples: number } {
     return { bytes: this.#buffer.bytes, samples: this.#buffer.lengthSamples };
   }
 
-  /** Starts an utterance; one that is still there is given up. */
+  /** Starts an utterance; one that is still there is interrupted. */
   begin(spec: UtteranceSpec): void {
     if (this.#current) this.interrupt();
     this.#buffer.start(spec.startSample);
-    this.#liveWaits = true;
+    this.#queueWaits = this.#bufferWaits = true;
     this.#current = {
       spec,
-      door: null,
+      resampler: null,
+      takenSample: spec.startSample,
       receivedSamples: spec.startSample,
-      playedSamples: spec.startSample,
+      playedSamples: spec.playedSamples,
       started: false,
       ended: false,
     };
   }
 
-  /** Takes a slice in; resolves when it fits into the window. A slice of another utterance is ignored. */
-  async push(utteranceId: string, slice: SpeechPiece): Promise<void> {
+  /**
+   * Takes a slice in; resolves when it fits into the window. A slice of another utterance, and one that was taken in
+   * before, is ignored.
+   */
+  async push(utteranceId: string, slice: SpeechSlice): Promise<void> {
     const current = this.#current;
-    if (current?.spec.id !== utteranceId || current.ended) return;
+    if (current?.spec.id !== utteranceId || current.ended || slice.endSample <= current.takenSample) return;
+    current.takenSample = slice.endSample;
     if (current.spec.overflow === 'wait') {
-      // The door may hand out a little more than the slice's own length: what it held back before.
+      // The resampler may hand out a little more than the slice's own length: what it held back before.
       const samples = Math.ceil((slice.pcm.length * SAMPLE_RATE) / slice.sampleRateHz) + 2 * CHUNK_SAMPLES;
       await this.#room(Math.min(samples, this.#buffer.capacitySamples));
       if (this.#current !== current) return;
     }
-    if (current.door?.rateHz !== slice.sampleRateHz) {
-      this.#flushDoor(current);
-      current.door = new PcmDoor(slice.sampleRateHz);
+    if (current.resampler?.rateHz !== slice.sampleRateHz) {
+      this.#flush(current);
+      current.resampler = new PcmDoor(slice.sampleRateHz);
     }
-    current.door.write(slice.pcm, this.#sink);
+    current.resampler.write(slice.pcm, this.#sink);
   }
 
   /** No more sound will come for it. */
   end(utteranceId: string): void {
     const current = this.#current;
     if (current?.spec.id !== utteranceId || current.ended) return;
-    this.#flushDoor(current);
+    this.#flush(current);
     current.ended = true;
     this.#buffer.end();
-    this.#liveWaits = false;
+    this.#queueWaits = this.#bufferWaits = false;
   }
 
   /**
@@ -111,53 +131,39 @@ export class SoundInput implements Closable {
    */
   next(ahead: AudioChunk[]): AudioChunk | null {
     this.#refill();
-    const current = this.#current;
-    const enough = Math.min(LIVE_START_CHUNKS, this.queue.capacity);
-    if (this.#liveWaits && current?.spec.overflow === 'drop-oldest' && this.queue.length < enough) {
+    if (!this.#mayPlay()) {
       ahead.length = 0;
       return null;
     }
     const chunk = this.queue.take();
     this.#refill();
     this.queue.ahead(ahead);
-    if (!current) return chunk;
+    const current = this.#current;
+    if (!current || chunk?.utteranceId === FADE) return chunk;
     if (chunk) {
-      this.#liveWaits = false;
+      this.#queueWaits = false;
       if (!current.started) {
         current.started = true;
         this.#events.started(current.spec.id);
       }
     } else if (current.ended && this.#buffer.lengthSamples === 0) this.#finish(current);
-    else this.#liveWaits = current.spec.overflow === 'drop-oldest';
+    else this.#queueWaits = this.#bufferWaits = !current.ended;
     return chunk;
   }
 
-  /** Tells that a chunk from `next` was sent: the acknowledgement for a restart. */
+  /** A chunk from `next` was sent: the acknowledgement for a restart. */
   played(chunk: AudioChunk): void {
     const current = this.#current;
     if (current?.spec.id === chunk.utteranceId) current.playedSamples += chunk.lengthSamples;
   }
 
-  /** Ends the utterance now. What would have come next fades out over 8 ms: see `takeFade`. */
+  /** Ends the utterance now. What would have come next fades out over 8 ms, ahead of what is pushed after it. */
   interrupt(): Interrupted {
     const current = this.#current;
     if (!current) return { utteranceId: null, playedMs: 0 };
-    const chunk = current.started ? this.queue.take() : null;
-    if (chunk) {
-      this.#fade.set(chunk.samples);
-      fadeOut(this.#fade);
-      this.#fadePending = true;
-      this.queue.release(chunk);
-    }
+    if (current.started) this.queue.cutToFade();
     this.#drop(current);
     return { utteranceId: current.spec.id, playedMs: toMs(current.playedSamples) };
-  }
-
-  /** The fading rest of an interrupted utterance, once; null when there is none. The memory stays here. */
-  takeFade(): Int16Array | null {
-    if (!this.#fadePending) return null;
-    this.#fadePending = false;
-    return this.#fade;
   }
 
   /** Chunks that were taken and not given back. */
@@ -173,18 +179,37 @@ export class SoundInput implements Closable {
   readonly #sink = (samples: Int16Array, lengthSamples: number): void => {
     const current = this.#current;
     if (!current) return;
-    if (current.spec.overflow === 'wait') {
-      this.#buffer.write(lengthSamples === samples.length ? samples : samples.subarray(0, lengthSamples));
+    if (current.spec.overflow === 'wait' || this.#jitterSamples > 0) {
+      this.#write(current, lengthSamples === samples.length ? samples : samples.subarray(0, lengthSamples));
     } else {
       this.#describe(current, current.receivedSamples, lengthSamples);
-      this.queue.push(samples, this.#meta);
+      const lost = this.queue.push(samples, this.#meta);
+      if (lost > 0) this.#events.dropped(current.spec.id, lost * CHUNK_SAMPLES);
     }
     current.receivedSamples += lengthSamples;
   };
 
+  /** Into the window; a live source that has twice its jitter buffer there goes back to one. */
+  #write(current: Current, samples: Int16Array): void {
+    if (current.spec.overflow === 'drop-oldest') {
+      const limit = Math.min(2 * this.#jitterSamples, this.#buffer.capacitySamples);
+      const over = this.#buffer.lengthSamples + samples.length - limit;
+      if (over > 0) this.#events.dropped(current.spec.id, this.#buffer.drop(over + this.#jitterSamples));
+    }
+    this.#buffer.write(samples);
+  }
+
+  /** Whether sound may be heard now: a fade at once, a live source when enough of it waits. */
+  #mayPlay(): boolean {
+    const current = this.#current;
+    if (current?.spec.overflow !== 'drop-oldest' || !this.#queueWaits) return true;
+    if (this.queue.soundLength < this.queue.length) return true;
+    return this.queue.length >= Math.min(LIVE_START_CHUNKS, this.queue.capacity);
+  }
+
   #refill(): void {
     const current = this.#current;
-    if (current?.spec.overflow !== 'wait') return;
+    if (!current || !this.#bufferMayFlow(current)) return;
     while (this.queue.room > 0 && this.#buffer.ready) {
       const startSample = this.#buffer.positionSamples;
       this.#describe(current, startSample, this.#buffer.takeChunk(this.#scratch));
@@ -193,16 +218,22 @@ export class SoundInput implements Closable {
     if (this.#waiter && this.#buffer.freeSamples >= this.#waiter.samples) this.#release();
   }
 
+  #bufferMayFlow({ spec, ended }: Current): boolean {
+    if (spec.overflow === 'wait') return true;
+    if (this.#bufferWaits && this.#buffer.lengthSamples >= this.#jitterSamples) this.#bufferWaits = false;
+    return ended || !this.#bufferWaits;
+  }
+
   #describe(current: Current, startSample: number, lengthSamples: number): void {
     this.#meta.utteranceId = current.spec.id;
     this.#meta.startSample = startSample;
     this.#meta.lengthSamples = lengthSamples;
   }
 
-  #flushDoor(current: Current): void {
-    current.door?.flush(this.#sink);
-    current.door?.close();
-    current.door = null;
+  #flush(current: Current): void {
+    current.resampler?.flush(this.#sink);
+    current.resampler?.close();
+    current.resampler = null;
   }
 
   #finish(current: Current): void {
@@ -210,9 +241,10 @@ export class SoundInput implements Closable {
     this.#events.ended(current.spec.id, toMs(current.playedSamples));
   }
 
+  /** Forgets the utterance; a fade in the queue stays. */
   #drop(current: Current): void {
-    current.door?.close();
-    this.queue.clear();
+    current.resampler?.close();
+    this.queue.clear(current.spec.id);
     this.#buffer.clear();
     this.#current = null;
     this.#release();
@@ -233,4 +265,8 @@ export class SoundInput implements Closable {
 
 function toMs(samples: number): number {
   return Math.round((samples / SAMPLE_RATE) * 1000);
+}
+
+function toSamples(ms: number): number {
+  return Math.round((ms * SAMPLE_RATE) / 1000);
 }

@@ -105,6 +105,7 @@ export class Stage {
         seed: this.#seed++,
         events: {
           started: (utteranceId, frame) => this.#events.utteranceStarted(id, utteranceId, frame),
+          played: (utteranceId, playedSamples) => this.#events.utterancePlayed(id, utteranceId, playedSamples),
           ended: (utteranceId, playedMs) => this.#events.utteranceEnded(id, utteranceId, playedMs),
           viewersChanged: (count) => this.#events.viewersChanged(id, count),
           warning: (code, message) => this.#events.warning(id, code, message),
@@ -178,8 +179,6 @@ export class Stage {
       sessions: entries.length,
       viewers: entries.reduce((sum, { viewerCount }) => sum + viewerCount, 0),
     };
-    // What was heard so far, for a process that takes over.
-    this.#events.heartbeat(this.heartbeat());
     for (const { id } of entries) this.#closeOne(id);
     this.#avatars.close();
     this.#host.onShutdown();

@@ -75,6 +75,34 @@ describe('memory at its hard level', () => {
   }, 60_000);
 });
 
+describe('a stage that has to be replaced for its memory', () => {
+  it('loses neither what is said nor what waits', async () => {
+    server = await startPlanted();
+    const { limitBytes, rssBytes } = await tellingStage();
+    const events = await EventLog.open(server);
+    const ids: string[] = [];
+    for (const text of ['This goes on for a while, whatever becomes of the process that says it.', 'Two.', 'Three.']) {
+      const said = (await (await server.post('/api/v1/sessions/main/say', { text })).json()) as Json;
+      ids.push(said.utteranceId);
+    }
+    await events.next('utterance.started');
+    writeFileSync(startFile(), JSON.stringify({ holdBytes: Math.round(1.2 * limitBytes - rssBytes) }));
+    await events.next('state', ({ state }: Json) => state === 'down', 30_000);
+    rmSync(startFile()); // the next one shall live
+    const played: number[] = [];
+    for (const id of ids) {
+      const ended = await events.next('utterance.ended', ({ utteranceId }: Json) => utteranceId === id, 30_000);
+      expect(ended.data.error).toBeUndefined();
+      played.push(ended.data.playedMs);
+    }
+    expect(played[0]).toBeGreaterThan(3000);
+    expect(Math.min(...played)).toBeGreaterThan(200);
+    expect(server.log.filter(({ msg }) => msg === 'warning')).toEqual([]);
+    expect(server.log.find(({ msg }) => msg === 'stage replaced')?.['reason']).toMatch(/MB of memory/);
+    events.close();
+  }, 90_000);
+});
+
 describe('a cache that grows for ever', () => {
   it('is trimmed in time: the stage stays within its limit and is not replaced', async () => {
     server = await startPlanted();

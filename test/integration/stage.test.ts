@@ -53,7 +53,8 @@ beforeEach(() => {
     },
     {
       ...{ ready: tell('ready'), heartbeat: tell('heartbeat'), utteranceStarted: tell('utteranceStarted') },
-      ...{ utteranceEnded: tell('utteranceEnded'), viewersChanged: tell('viewersChanged'), warning: tell('warning') },
+      ...{ utterancePlayed: tell('utterancePlayed'), utteranceEnded: tell('utteranceEnded') },
+      ...{ viewersChanged: tell('viewersChanged'), warning: tell('warning') },
       ...{ sessionEnded: tell('sessionEnded'), guard: tell('guard'), overMemory: tell('overMemory') },
     },
     {
@@ -92,12 +93,13 @@ describe('a change of size', () => {
   it('replaces what depends on it in the middle of an utterance, and frees the old', async () => {
     await stage.api.openSession(spec('a', small));
     const before = heldBy('a');
-    await stage.api.beginUtterance('a', { id: 'u', overflow: 'wait', startSample: 0 });
+    await stage.api.beginUtterance('a', { id: 'u', overflow: 'wait', startSample: 0, playedSamples: 0 });
     const pcm = tone(1, 48_000);
-    await stage.api.pushSound('a', 'u', { pcm: pcm.slice(0, 24_000), sampleRateHz: 48_000, cues: null });
+    const sound = { sampleRateHz: 48_000, cues: null };
+    await stage.api.pushSound('a', 'u', { ...sound, pcm: pcm.slice(0, 24_000), startSample: 0, endSample: 24_000 });
     await until(() => told.some(([name]) => name === 'utteranceStarted'));
     await expect(stage.api.updateSession('a', large, paths.get(large)!, 3)).resolves.toEqual({ idr: true });
-    await stage.api.pushSound('a', 'u', { pcm: pcm.slice(24_000), sampleRateHz: 48_000, cues: null });
+    await stage.api.pushSound('a', 'u', { ...sound, pcm: pcm.slice(24_000), startSample: 24_000, endSample: 48_000 });
     await stage.api.endUtterance('a', 'u');
     await until(() => told.some(([name]) => name === 'utteranceEnded'));
     expect(told.find(([name]) => name === 'utteranceEnded')).toEqual(['utteranceEnded', 'a', 'u', 1000]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AudioQueue, type ChunkMeta } from '../../src/audio/audio-queue.js';
+import { AudioQueue, FADE, type ChunkMeta } from '../../src/audio/audio-queue.js';
 import { CHUNK_SAMPLES } from '../../src/units.js';
 
 const meta: ChunkMeta = { utteranceId: 'u', startSample: 0, lengthSamples: CHUNK_SAMPLES };
@@ -21,34 +21,49 @@ describe('AudioQueue', () => {
     expect(queue.take()?.samples[100]).toBe(5);
   });
 
-  it('tells a waiting source of room once, when there was none', async () => {
+  it('has room for a source that waits, until it is full', () => {
     const queue = new AudioQueue({ capacity: 2 });
-    let calls = 0;
-    queue.onRoom = () => calls++;
     expect(queue.tryPush(samples, meta)).toBe(true);
-    const first = queue.take()!;
-    expect(calls).toBe(0);
-    queue.release(first);
-    queue.tryPush(samples, meta);
-    queue.tryPush(samples, meta);
-    expect(queue.tryPush(samples, meta)).toBe(false);
-    const waited = queue.whenRoom();
+    expect(queue.tryPush(samples, meta)).toBe(true);
+    expect([queue.room, queue.tryPush(samples, meta)]).toEqual([0, false]);
     queue.release(queue.take()!);
-    await waited;
-    expect(calls).toBe(1);
-    await queue.whenRoom();
+    expect([queue.room, queue.tryPush(samples, meta)]).toEqual([1, true]);
   });
 
-  it('lets every waiter go when it is closed', async () => {
+  it('takes and gives nothing after it was closed', () => {
     const queue = new AudioQueue({ capacity: 1 });
     queue.tryPush(samples, meta);
-    const waits = [queue.whenRoom(), queue.whenRoom()];
     queue.close();
-    await Promise.all(waits);
     expect(queue.push(samples, meta)).toBe(0);
     expect(queue.tryPush(samples, meta)).toBe(false);
     expect(queue.take()).toBeNull();
     expect(queue.bytes()).toBe(0);
+  });
+
+  it('keeps of an interrupted utterance a fade of 8 ms, ahead of what comes next', () => {
+    const loud = new Int16Array(CHUNK_SAMPLES).fill(10_000);
+    const queue = new AudioQueue({ capacity: 3 });
+    for (let i = 0; i < 3; i++) queue.push(loud, { ...meta, startSample: i });
+    queue.cutToFade();
+    expect([queue.length, queue.soundLength]).toEqual([1, 0]);
+    queue.push(loud, { ...meta, utteranceId: 'next' });
+    expect([queue.length, queue.soundLength]).toEqual([2, 1]);
+    queue.cutToFade(); // the fade that is there is heard, not a new one
+    queue.push(loud, { ...meta, utteranceId: 'last' });
+    const fade = queue.take()!;
+    expect([fade.utteranceId, fade.lengthSamples]).toEqual([FADE, 0]);
+    expect(fade.samples[0]).toBeGreaterThan(9_900);
+    expect(fade.samples.subarray(384).every((sample) => sample === 0)).toBe(true);
+    expect(queue.take()?.utteranceId).toBe('last');
+  });
+
+  it('gives a fade up for sound when it is full, which counts as no drop', () => {
+    const queue = new AudioQueue({ capacity: 1 });
+    queue.push(samples, meta);
+    queue.cutToFade();
+    expect(queue.push(samples, { ...meta, utteranceId: 'next' })).toBe(0);
+    expect(queue.take()?.utteranceId).toBe('next');
+    expect(queue.stats()).toMatchObject({ drops: 0, pushed: 2 });
   });
 
   it('drops the oldest when it becomes shorter, unless they are to be kept', () => {

@@ -27,20 +27,22 @@ describe('a source that is pushed', () => {
     const source = new PushSource(1000, { live: false, onDrain: () => drained++ });
     expect(source.write(new Uint8Array(4000))).toBe(true);
     expect(source.write(new Uint8Array(2))).toBe(false);
+    expect([source.full, source.waitingBytes]).toEqual([true, 4002]);
     source.end();
     expect(await all(source)).toHaveLength(2001);
     expect(drained).toBe(1);
-    expect(source.droppedSamples).toBe(0);
+    expect([source.full, source.waitingBytes]).toEqual([false, 0]);
   });
 
   it('loses the oldest of a live sender', async () => {
-    const source = new PushSource(1000, { live: true });
+    let lost = 0;
+    const source = new PushSource(1000, { live: true, onDrop: (samples) => (lost += samples) });
     for (let i = 1; i <= 4; i++) source.write(new Uint8Array(Int16Array.from({ length: 1000 }, () => i).buffer));
     source.end();
     const heard = await all(source);
     expect(heard).toHaveLength(2000);
     expect([heard[0], heard.at(-1)]).toEqual([3, 4]);
-    expect(source.droppedSamples).toBe(2000);
+    expect(lost).toBe(2000);
   });
 
   it('ends when nobody wants it any more, also while it waits', async () => {
@@ -49,8 +51,10 @@ describe('a source that is pushed', () => {
     const reading = (async () => {
       for await (const piece of source.pieces(abort.signal)) void piece;
     })();
+    source.write(bytes(1, 2, 3));
     abort.abort();
     await reading;
+    expect(source.waitingBytes).toBe(0);
     expect(source.write(bytes(1))).toBe(true);
   });
 });

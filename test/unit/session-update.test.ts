@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ProfileSchema } from '../../src/config/schema.js';
 import { DhError } from '../../src/errors.js';
 import { Session, type SessionOptions } from '../../src/server/session.js';
@@ -10,8 +10,12 @@ class FakeStage extends EventEmitter {
   ready = true;
   calls: [name: string, ...args: unknown[]][] = [];
   answer: () => Promise<unknown> = async () => ({ idr: false });
+  opening: () => Promise<void> = async () => undefined;
   api = {
-    openSession: async (spec: unknown) => void this.calls.push(['open', spec]),
+    openSession: async (spec: unknown) => {
+      this.calls.push(['open', spec]);
+      await this.opening();
+    },
     closeSession: async (id: string) => void this.calls.push(['close', id]),
     updateSession: async (...args: unknown[]) => {
       this.calls.push(['update', ...args]);
@@ -25,14 +29,17 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 let stage: FakeStage;
 let session: Session;
+let bake: () => Promise<string>;
 let told: unknown[][];
 
 beforeEach(async () => {
   stage = new FakeStage();
   told = [];
+  bake = async () => '/baked/anew';
   const options: SessionOptions = {
     ...{ id: 's', avatar: 'a', preset: 'default', voice: undefined, profile, followsServer: false },
     ...{ maxViewers: 5, maxPendingUtterances: 3, bakedPath: Promise.resolve('/baked/1') },
+    bake: () => bake(),
   };
   session = new Session(options, stage as unknown as StageProcess);
   session.on('event', (...event) => told.push(event));
@@ -106,4 +113,58 @@ test('a session that its stage ended is closed for good, and everybody is told',
   expect(stage.calls.filter(([name]) => name === 'open')).toHaveLength(1);
   expect(stage.calls.filter(([name]) => name === 'close')).toHaveLength(0);
   await expect(session.update(() => ({}))).rejects.toMatchObject({ code: 'session_not_found' });
+});
+
+test('one that its stage refuses says why, and is opened with an avatar that is baked anew as soon as that can be', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    stage.opening = async () => {
+      throw new DhError('avatar_invalid', 'The baked avatar cannot be read.');
+    };
+    bake = async () => {
+      throw new DhError('avatar_invalid', 'The package is damaged.');
+    };
+    stage.emit('down', 'gone');
+    stage.emit('up');
+    await turn();
+    expect([session.state, session.refusal?.message]).toEqual(['down', 'The baked avatar cannot be read.']);
+    for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+      await vi.advanceTimersByTimeAsync(wait - 1);
+      const asked = session.refusal;
+      await vi.advanceTimersByTimeAsync(1);
+      await turn();
+      expect(session.refusal).not.toBe(asked); // it has tried
+    }
+    expect(session.refusal?.message).toBe('The package is damaged.');
+    expect(told.filter(([name]) => name === 'warning')).toHaveLength(2); // once for each reason
+    stage.opening = async () => undefined;
+    bake = async () => '/baked/anew';
+    await vi.advanceTimersByTimeAsync(30_000);
+    await turn();
+    expect([session.state, session.refusal]).toEqual(['idle', null]);
+    expect(stage.calls.at(-1)).toMatchObject(['open', { bakedPath: '/baked/anew' }]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a change does not wait for the avatar with which the session is to be opened', async () => {
+  let baked!: (path: string) => void;
+  const bakedPath = new Promise<string>((resolve) => (baked = resolve));
+  const waiting = new Session({ ...session.options, id: 'w', bakedPath }, stage as unknown as StageProcess);
+  await waiting.update(() => ({ maxViewers: 9 }));
+  const small = { ...profile, width: 640, height: 360 };
+  await waiting.update(() => ({ profile: small, bakedPath: Promise.resolve('/baked/small') }));
+  baked('/baked/too-late');
+  await turn();
+  const opened = stage.calls.filter(([name, spec]) => name === 'open' && (spec as { id: string }).id === 'w');
+  expect(opened).toEqual([['open', { id: 'w', profile: small, maxViewers: 9, bakedPath: '/baked/small' }]]);
+  await waiting.close();
+});
+
+test('a session can be closed while its stage is being replaced', async () => {
+  stage.ready = false;
+  await session.close();
+  expect(told.at(-1)).toEqual(['closed']);
+  expect(stage.calls.filter(([name]) => name === 'close')).toHaveLength(0);
 });

@@ -1,0 +1,149 @@
+import type { WebSocket } from 'ws';
+import { DhError } from '../errors.js';
+import type { Closable } from '../units.js';
+import { PushSource } from './push-source.js';
+import type { Session } from './session.js';
+import { Utterance } from './utterance.js';
+
+/** A live source that sends nothing for this long has finished its utterance, in ms. */
+const LIVE_PAUSE = 1_000;
+/** Lost live sound is reported at most this often, in ms. */
+const REPORT_INTERVAL = 1_000;
+
+/**
+ * The sound of one WebSocket: an utterance begins with its first sample and ends with the message `end`, or in live
+ * sound after a pause. A source that waits is paused while its sound waits, also for a place among the utterances.
+ */
+export class SocketFeed implements Closable {
+  readonly #client: WebSocket;
+  readonly #session: Session;
+  readonly #rate: number;
+  readonly #live: boolean;
+  #source: PushSource | null = null;
+  /** Utterances of a source that waits for which the session has no place yet, in order. */
+  readonly #unplaced: Utterance[] = [];
+  #silence: NodeJS.Timeout | null = null;
+  #report: NodeJS.Timeout | null = null;
+  #droppedSamples = 0;
+  #closed = false;
+
+  constructor(client: WebSocket, session: Session, rate: number, live: boolean) {
+    this.#client = client;
+    this.#session = session;
+    this.#rate = rate;
+    this.#live = live;
+    session.on('event', this.#place);
+  }
+
+  /** Sound that waits for its turn, and events that the client has not taken yet. */
+  get waitingBytes(): number {
+    return (this.#source?.waitingBytes ?? 0) + this.#client.bufferedAmount;
+  }
+
+  sound(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#source ??= this.#begin();
+    if (!this.#source.write(bytes) && !this.#live) this.#client.pause();
+    if (!this.#live) return;
+    if (this.#silence) this.#silence.refresh();
+    else this.#silence = setTimeout(() => this.#end(), LIVE_PAUSE);
+  }
+
+  command(text: string): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      throw new DhError('bad_request', 'Text messages must be JSON.', {
+        hint: '{"type":"interrupt"} or {"type":"end"}',
+      });
+    }
+    const type = (message as { type?: unknown } | null)?.type;
+    if (type === 'end') this.#end();
+    else if (type === 'interrupt') {
+      this.#end();
+      this.#forget();
+      void this.#session.interrupt();
+    } else {
+      throw new DhError('bad_request', 'Unknown message type.', { hint: 'Types are: interrupt, end.' });
+    }
+  }
+
+  /** The client has gone: what it has sent is still said. Twice is harmless. */
+  close(): void {
+    this.#closed = true;
+    this.#end();
+    this.#place();
+    if (this.#report) clearTimeout(this.#report);
+    this.#report = null;
+    if (this.#droppedSamples > 0) this.#reportDropped();
+  }
+
+  #begin(): PushSource {
+    const source: PushSource = new PushSource(this.#rate, {
+      live: this.#live,
+      onDrain: () => this.#resume(),
+      onDrop: (samples) => this.#dropped(samples),
+    });
+    const utterance = new Utterance(
+      (signal) => {
+        signal.addEventListener('abort', () => {
+          if (this.#source === source) this.#source = null;
+          this.#resume();
+        });
+        return source.pieces(signal);
+      },
+      { overflow: this.#live ? 'drop-oldest' : 'wait' },
+    );
+    // A live speaker cannot wait for a turn: what is said now ends.
+    if (this.#live)
+      void this.#session
+        .interrupt()
+        .then(() => this.#session.enqueue(utterance))
+        .catch(() => this.#end());
+    else {
+      this.#unplaced.push(utterance);
+      this.#place();
+    }
+    return source;
+  }
+
+  /** Puts utterances into the session as soon as it has places; the client sends no more until then. */
+  readonly #place = (): void => {
+    while (this.#unplaced.length > 0 && this.#session.hasPlace) this.#session.enqueue(this.#unplaced.shift()!);
+    if (this.#unplaced.length > 0 && this.#session.ended) this.#forget();
+    if (this.#unplaced.length > 0) this.#client.pause();
+    else if (this.#closed) this.#session.off('event', this.#place);
+    else this.#resume();
+  };
+
+  #resume(): void {
+    if (this.#client.isPaused && this.#unplaced.length === 0 && !this.#source?.full) this.#client.resume();
+  }
+
+  #forget(): void {
+    for (const utterance of this.#unplaced.splice(0)) utterance.close();
+  }
+
+  #end(): void {
+    if (this.#silence) clearTimeout(this.#silence);
+    this.#silence = null;
+    this.#source?.end();
+    this.#source = null;
+    this.#resume();
+  }
+
+  #dropped(samples: number): void {
+    this.#droppedSamples += samples;
+    this.#report ??= setTimeout(() => {
+      this.#report = null;
+      this.#reportDropped();
+    }, REPORT_INTERVAL);
+  }
+
+  #reportDropped(): void {
+    const ms = Math.round((this.#droppedSamples / this.#rate) * 1000);
+    this.#droppedSamples = 0;
+    this.#session.warn('audio_dropped', `${ms} ms of live sound were lost: its stage could not take it in.`);
+  }
+}
