@@ -66,7 +66,7 @@ const nodeGlobals = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', '.cache/', 'temp/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', '.cache/', 'temp/', 'web/**/*.d.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -15,6 +15,7 @@ export const TEMPLATE = `
 <button id="sound" type="button" hidden>${icon('', LOUD)}<span>Turn sound on</span></button>
 <div id="status" role="status" aria-live="polite" aria-atomic="true" hidden>
   <span class="spinner" aria-hidden="true"></span>
+  ${icon('listening', LOUD)}
   <strong id="title"></strong>
   <span id="text"></span>
   <button id="retry" type="button" hidden>Try again</button>
@@ -38,7 +39,7 @@ export const STYLE = `
 video {
   position: absolute; top: 50%; left: 50%; width: 100%; height: 100%;
   transform: translate(-50%, -50%);
-  object-fit: cover; object-position: 50% 35%; opacity: 0; transition: opacity .3s, filter .3s;
+  object-fit: cover; object-position: 50% 15%; opacity: 0; transition: opacity .3s, filter .3s;
 }
 :host([data-state="live"]) video { opacity: 1; }
 /* A stage that is replaced is back in less than a second: nothing is dimmed and said for that. */
@@ -57,6 +58,8 @@ video {
   width: 28px; height: 28px; margin-bottom: .6rem; border-radius: 50%;
   border: 2.5px solid #ffffff2e; border-top-color: #fff; animation: turn 1s linear infinite;
 }
+.listening { display: none; width: 72px; height: 72px; stroke-width: 1.2; margin-bottom: .4rem; }
+:host([data-sound-only]) .listening { display: block; }
 :host(:is([data-state="failed"], [data-state="missing"], [data-state="live"])) .spinner { display: none; }
 @keyframes turn { to { transform: rotate(1turn); } }
 button {

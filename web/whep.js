@@ -46,8 +46,8 @@ const QUICK_MS = 3000;
 /** What to do in a browser that has none of the server's picture codecs. */
 export function codecHint(userAgent) {
   return /Firefox\//.test(userAgent)
-    ? 'In Firefox, switch the OpenH264 plugin on (Add-ons and themes, Plugins), or use Chrome, Edge or Safari.'
-    : 'Use Chrome, Edge or Safari.';
+    ? 'For the picture, switch on Firefox’s OpenH264 plugin (Add-ons and themes, Plugins), or use Chrome, Edge or Safari.'
+    : 'For the picture, use Chrome, Edge or Safari.';
 }
 
 /**
@@ -358,7 +358,7 @@ export class WhepClient extends EventTarget {
 function noPicture() {
   return {
     picture: false,
-    message: 'This browser cannot show the picture (no H.264), only the sound comes.',
+    message: 'This browser cannot show the picture (no H.264); the sound plays.',
     hint: codecHint(navigator.userAgent),
   };
 }

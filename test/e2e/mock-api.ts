@@ -144,6 +144,7 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   const listeners = new Set<(text: string) => void>();
   const serverListeners = new Set<(text: string) => void>();
   const profiles = new Map<string, Record<string, unknown>>();
+  const presets = new Map<string, string>();
   let limitMb = 4000;
   const state = { name: 'idle', viewers: 0 };
   const api = {
@@ -181,6 +182,7 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
       });
       limitMb = 4000;
       profiles.clear();
+      presets.clear();
       api.patches.length = api.calls.length = api.said.length = api.uploads.length = api.socket.texts.length = 0;
       Object.assign(api.socket, { rate: 0, bytes: 0 });
       sessions.clear();
@@ -234,7 +236,7 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
     const base = { ...session(id, state.name), waiting: pending.length, pending };
     return api.older
       ? base
-      : { ...base, preset: 'default', ...profiles.get(id), profile: { ...PROFILE, ...profiles.get(id) } };
+      : { ...base, preset: presets.get(id) ?? 'default', profile: { ...PROFILE, ...profiles.get(id) } };
   };
   app.get('/api/v1/memory', (_request, reply) => (api.older ? missing(reply) : memory(limitMb)));
   app.get('/api/v1/alerts', (_request, reply) => (api.older ? missing(reply) : { active: api.alerts, recent: [] }));
@@ -244,6 +246,7 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
       ? missing(reply)
       : { config: { memory: { maxMemoryMb: limitMb } }, live: ['memory.maxMemoryMb'], source: {} },
   );
+  app.get('/api/v1/report', (_request, reply) => (api.older ? missing(reply) : { contract: { needMb: 409.8 } }));
   app.get('/api/v1/events', (_request, reply) => {
     if (api.older) return missing(reply);
     reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
@@ -268,7 +271,8 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   app.patch<{ Params: { id: string } }>('/api/v1/sessions/:id', ({ params: { id }, body }, reply) => {
     if (!patch(`sessions/${id}`, body, reply)) return reply;
     const { preset, session: change } = body as { preset?: string; session?: object };
-    profiles.set(id, { ...profiles.get(id), ...change, ...(preset === undefined ? {} : { preset }) });
+    profiles.set(id, { ...profiles.get(id), ...change });
+    if (preset !== undefined) presets.set(id, preset);
     return reply.send({ ...withProfile(id), idr: preset !== undefined });
   });
   app.get('/api/v1/stats', () => ({
