@@ -5,6 +5,7 @@ import { LiveConfig } from '../config/live-config.js';
 import { AUTO_PRESET, presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
+import { endWithParent } from '../rpc/parent.js';
 import type { ChosenPreset } from '../server/server-optimizer.js';
 import { autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
@@ -74,6 +75,9 @@ async function serve(flags: Flags): Promise<void> {
       stop(signal);
     });
   }
+
+  // As npm start runs it: nobody else would stop it when its launcher was killed.
+  if (process.send !== undefined) endWithParent(() => stop('its launcher has gone'));
 
   // It asks for the file to be read again, unless it comes because the terminal is gone.
   const terminal = isatty(1);
