@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { endWithParent } from '../rpc/parent.js';
 import type { ChosenPreset } from '../server/server-optimizer.js';
+import { checkOpenFiles } from '../server/open-files.js';
 import { autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
 
@@ -52,6 +53,7 @@ async function serve(flags: Flags): Promise<void> {
   });
   const config = live.current;
   const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
+  checkOpenFiles(log);
   // Only here: the other commands do without the server's libraries.
   const { Control } = await import('../server/control.js');
   const control = await Control.create({

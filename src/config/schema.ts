@@ -126,6 +126,11 @@ export const ServerSchema = z.strictObject({
     .describe(
       'Names by which the server may be called, besides addresses, `localhost` and the host name; `*` means any.',
     ),
+  trustProxy: z
+    .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
+    .default([])
+    .describe('Addresses and networks of reverse proxies whose `X-Forwarded-For` says from where a call comes.')
+    .meta(RESTART),
   insecure: z
     .boolean()
     .default(false)
@@ -160,6 +165,8 @@ export const StagesSchema = z.strictObject({
     .describe('A stage that is silent for this long is replaced, in ms.'),
 });
 
+const count = (value: number) => z.number().int().min(1).default(value);
+
 export const LimitsSchema = z.strictObject({
   maxSessions: z.number().int().min(1).default(16).describe('Most sessions of the server.'),
   maxViewersPerSession: z.number().int().min(1).default(50).describe('Most viewers of one session.'),
@@ -167,6 +174,13 @@ export const LimitsSchema = z.strictObject({
   maxPendingUtterances: z.number().int().min(1).default(32).describe('Most utterances that wait in one session.'),
   maxUploadMb: z.number().min(0.1).default(200).describe('Largest uploaded file in MB.'),
   maxUploadDurationS: z.number().min(1).default(3600).describe('Longest sound of an uploaded file, in seconds.'),
+  maxConnections: count(1000).describe('Most HTTP and WebSocket connections; fewer when `ulimit -n` is low.'),
+  maxConnectionsPerAddress: count(200).describe('Most connections from one address, but for this machine and proxies.'),
+  maxEventStreams: count(200).describe('Most event streams; from one address at most a quarter of them.'),
+  maxConnectingPerAddress: count(8).describe('Most viewers from one address that wait for their connection.'),
+  callsPerMinute: count(6000).describe('Most calls from one address in a minute, of any kind.'),
+  offersPerMinute: count(600).describe('Most WHEP offers from one address in a minute.'),
+  wrongTokensPerMinute: count(20).describe('Most wrong tokens from one address in a minute; then it is refused.'),
 });
 
 export const RendersSchema = z.strictObject({

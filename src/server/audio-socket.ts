@@ -2,10 +2,10 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { checkRate } from '../audio/rate.js';
-import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
 import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
-import { checkAccess, checkHost, queryOf } from './http/access.js';
+import { queryOf, type Access } from './http/access.js';
+import { refuse } from './http/connections.js';
 import type { Session, SessionEventName } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
 import { SocketFeed } from './socket-feed.js';
@@ -16,11 +16,13 @@ const MAX_MESSAGE_BYTES = 256 * 1024;
 /** A client that does not read its events is let go when this much waits for it. */
 const MOST_BUFFERED_BYTES = 256 * 1024;
 const PING_INTERVAL = 20_000;
+/** Time that a client who is refused has to close, in ms. */
+const CLOSE_TIMEOUT = 2_000;
 
 /** Sound over a WebSocket: `/api/v1/sessions/:id/audio?rate=16000[&overflow=wait]`. */
 export class AudioSockets {
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
-  readonly #config: () => Config;
+  readonly #access: Access;
   readonly #sessions: SessionRegistry;
   readonly #busy = new Set<Session>();
   readonly #feeds = new Set<SocketFeed>();
@@ -35,11 +37,11 @@ export class AudioSockets {
     }),
   };
 
-  constructor(config: () => Config, sessions: SessionRegistry, http: Server) {
-    this.#config = config;
+  constructor(access: Access, sessions: SessionRegistry, http: Server) {
+    this.#access = access;
     this.#sessions = sessions;
     memoryRegistry.register(this.#buffers);
-    http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
   close(): void {
@@ -51,29 +53,36 @@ export class AudioSockets {
     timer.unref();
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
+    const target = request.url ?? '';
+    const id = PATH.exec(target)?.[1];
     try {
-      const { server } = this.#config();
-      checkHost(server, request);
-      checkAccess(server, request);
-      const target = request.url ?? '';
-      const id = PATH.exec(target)?.[1];
+      this.#access.checkHost(request);
+      await this.#access.countCall(request);
+      await this.#access.authorize(request);
       if (id === undefined) throw new DhError('not_found', 'There is no such WebSocket.');
-      const session = this.#sessions.get(decodeId(id));
-      const query = queryOf(target);
-      const rate = checkRate(Number(query.get('rate') ?? 16_000));
-      const live = query.get('overflow') !== 'wait';
-      if (this.#busy.has(session)) {
-        throw new DhError('source_busy', 'Another source sends sound to this session.', {
-          hint: 'Close it, or use another session.',
-        });
-      }
-      request.socket.setKeepAlive(true, PING_INTERVAL);
-      this.#server.handleUpgrade(request, socket, head, (client) => this.#serve(client, session, rate, live));
     } catch (error) {
       refuse(socket, DhError.from(error));
+      return;
     }
+    request.socket.setKeepAlive(true, PING_INTERVAL);
+    this.#server.handleUpgrade(request, socket, head, (client) => {
+      // Pages cannot read the answer to an upgrade that is refused: the first message says what it is.
+      try {
+        const session = this.#sessions.get(decodeId(id));
+        const { rate, live } = optionsOf(queryOf(target));
+        if (this.#busy.has(session)) {
+          throw new DhError('source_busy', 'Another source sends sound to this session.', {
+            hint: 'Close it, or use another session.',
+          });
+        }
+        this.#serve(client, session, rate, live);
+        client.send(JSON.stringify({ type: 'state', state: session.state }));
+      } catch (error) {
+        closeWith(client, DhError.from(error));
+      }
+    });
   }
 
   #serve(client: WebSocket, session: Session, rate: number, live: boolean): void {
@@ -117,18 +126,30 @@ export class AudioSockets {
   }
 }
 
+/** Throws `rate_invalid`, `bad_request`. */
+function optionsOf(query: URLSearchParams): { rate: number; live: boolean } {
+  const overflow = query.get('overflow');
+  if (overflow !== null && overflow !== 'wait') {
+    throw new DhError('bad_request', `overflow: "${overflow.slice(0, 100)}" is no way to take sound in.`, {
+      hint: 'overflow=wait, or leave it out for a live source.',
+    });
+  }
+  return { rate: checkRate(Number(query.get('rate') ?? 16_000)), live: overflow === null };
+}
+
+/** Says why, and closes with 4000 + the status that HTTP has for it. */
+function closeWith(client: WebSocket, error: DhError): void {
+  const timer = setTimeout(() => client.terminate(), CLOSE_TIMEOUT);
+  client.once('close', () => clearTimeout(timer));
+  client.on('error', () => client.terminate());
+  client.send(JSON.stringify({ type: 'error', error: error.toJSON() }));
+  client.close(4000 + error.status, error.code);
+}
+
 function decodeId(id: string): string {
   try {
     return decodeURIComponent(id);
   } catch (error) {
     throw new DhError('bad_request', `"${id.slice(0, 100)}" in the path is not a name of a session.`, { cause: error });
   }
-}
-
-function refuse(socket: Duplex, error: DhError): void {
-  const body = JSON.stringify({ error: error.toJSON() });
-  socket.end(
-    `HTTP/1.1 ${error.status} ${error.code}\r\nContent-Type: application/json\r\nConnection: close\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }

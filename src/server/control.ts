@@ -243,7 +243,7 @@ export class Control {
     });
     this.#app = await createApp(this.#context(this.#renders));
     await this.#app.listen({ host: config.server.host, port: config.server.port });
-    this.#sockets = new AudioSockets(() => this.#config, this.sessions, this.#app.server);
+    this.#sockets = new AudioSockets(this.#app.access, this.sessions, this.#app.server);
     this.#memory.markBase();
     this.#supervisor.start();
     await this.sessions.create({ id: 'main' });
@@ -344,13 +344,14 @@ export class Control {
   }
 
   #context(renders: Promise<Renders>): ServerContext {
-    const { config: live, log } = this.#options;
+    const { config: live, log, clock } = this.#options;
     return {
       get config() {
         return live.current;
       },
       live,
       log,
+      clock,
       events: this.#events,
       sessions: this.sessions,
       renders,

@@ -162,7 +162,11 @@ describe('sound over a WebSocket', () => {
   const open = (query: string): Promise<WebSocket> =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(`${server.url.replace('http', 'ws')}${main}/audio${query}`);
-      socket.once('open', () => resolve(socket));
+      socket.once('message', (data: Buffer) => {
+        const first = JSON.parse(data.toString());
+        if (first.type === 'state') resolve(socket);
+        else socket.once('close', (code) => reject(new Error(`${code} ${first.error.code}: ${first.error.message}`)));
+      });
       socket.once('error', reject);
     });
   /** Once the server has seen that the source before has gone: its close is not ours to wait for. */
@@ -186,7 +190,7 @@ describe('sound over a WebSocket', () => {
     socket.send('this is no JSON');
     expect((await until(() => messages.find(({ type }) => type === 'error'))).error.code).toBe('bad_request');
     const second = open('?rate=16000');
-    await expect(second).rejects.toThrow('409');
+    await expect(second).rejects.toThrow('4409 source_busy');
     socket.close();
   });
 
@@ -211,8 +215,11 @@ describe('sound over a WebSocket', () => {
     events.close();
   });
 
-  it.each(['?rate=0', '?rate=abc', '?rate=7999', '?rate=1e9'])('refuses %s', async (query) => {
-    await expect(open(query)).rejects.toThrow('400');
+  it.each([
+    ...['?rate=0', '?rate=abc', '?rate=7999', '?rate=1e9'].map((query) => [query, '4400 rate_invalid']),
+    ['?overflow=x', '4400 bad_request: overflow: "x"'],
+  ])('refuses %s', async (query, reason) => {
+    await expect(open(query)).rejects.toThrow(reason);
   });
 });
 

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await app.listen({ host: '127.0.0.1', port: 0 });
   ({ port } = app.server.address() as AddressInfo);
   const sessions = { get: () => ({ on: () => undefined, off: () => undefined }) };
-  sockets = new AudioSockets(() => config, sessions as unknown as SessionRegistry, app.server);
+  sockets = new AudioSockets(app.access, sessions as unknown as SessionRegistry, app.server);
 });
 
 afterAll(async () => {
@@ -116,8 +116,8 @@ function answerTo(method: string, target: string, headers: readonly string[], ho
     socket.setEncoding('latin1').on('data', (part: string) => (text += part));
     socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? undefined : reject(error)));
     socket.on('close', () => resolve(text));
-    // Whoever is let in keeps the connection: seen enough.
-    socket.on('data', () => (text.startsWith('HTTP/1.1 101') ? socket.destroy() : undefined));
+    // Whoever is let in keeps the connection: its first message is enough.
+    socket.on('data', () => (/^HTTP\/1.1 101[^]*\r\n\r\n./.test(text) ? socket.destroy() : undefined));
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);
   });
 }
@@ -168,12 +168,18 @@ describe('the API, in every method and route and however the path is spelled', (
 
   it('lets in nobody without the token', async () => {
     expect(await reached(guarded(), [])).toEqual([]);
-    expect(await reached(guarded(), ['Authorization: Bearer wrong horse!'])).toEqual([]);
+    for (const { method, url } of guarded()) {
+      const answer = await answerTo(method, url, ['Authorization: Bearer wrong horse!']);
+      expect(answer, `${method} ${url}`).toMatch(/^HTTP\/1.1 401 /);
+    }
   });
 
   it('lets in no page of another site, even with the token', async () => {
     expect(await reached(guarded(), [BEARER, FOREIGN])).toEqual([]);
-    expect(await reached(guarded(), [BEARER, 'Origin: null'])).toEqual([]);
+    for (const { method, url } of guarded()) {
+      const answer = await answerTo(method, url, [BEARER, 'Origin: null']);
+      expect(answer, `${method} ${url}`).toMatch(/^HTTP\/1.1 403 /);
+    }
   });
 });
 
@@ -207,8 +213,8 @@ describe('the name by which the server is called', () => {
     }
   });
 
-  it('does not matter to who sends none, or when any is allowed', async () => {
-    const any = { ...ConfigSchema.parse({ server: { allowedHosts: ['*'] } }).server };
+  it('does not matter to who sends none, or when any is allowed', () => {
+    const any = ConfigSchema.parse({ server: { allowedHosts: ['*'] } }).server;
     expect(() => checkHost(any, { headers: { host: 'evil.example' } } as IncomingMessage)).not.toThrow();
     expect(() => checkHost({ ...any, allowedHosts: [] }, { headers: {} } as IncomingMessage)).not.toThrow();
   });
@@ -225,6 +231,28 @@ describe('the WebSocket for sound', () => {
     );
     return all.filter((answer) => /^HTTP\/1.1 101|^x-reached/im.test(answer));
   };
+
+  it('lets nobody keep a connection that was refused', async () => {
+    const path = '/api/v1/sessions/main/audio?token=wrong';
+    const lines = [`GET ${path} HTTP/1.1`, `Host: ${OWN_HOST}`, 'Connection: Upgrade', ...upgrade];
+    const clients = Array.from({ length: 50 }, () => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      socket.on('error', () => undefined).write(`${lines.join('\r\n')}\r\n\r\n`);
+      return { socket, answer: new Promise<string>((resolve) => socket.setEncoding('latin1').once('data', resolve)) };
+    });
+    for (const { answer } of clients) expect(await answer).toMatch(/^HTTP\/1.1 401 /);
+    const open = () => new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
+    await expect.poll(open).toBe(0);
+    for (const { socket } of clients) socket.destroy();
+  });
+
+  it.each(['/%zz', '//[', '/api/v1/sessions/%zz/audio'])(
+    'calls the path %s wrong, and no fault of its own',
+    async (path) => {
+      const answer = await answerTo('GET', path, ['Connection: Upgrade', ...upgrade, BEARER]);
+      expect(answer).toMatch(path.startsWith('/api') ? /4400|bad_request/ : /^HTTP\/1.1 404 /);
+    },
+  );
 
   it('opens for the token', async () => {
     expect(await open([BEARER])).not.toEqual([]);

@@ -1,9 +1,12 @@
-import { timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { LRUCache } from 'lru-cache';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Config } from '../../config/schema.js';
 import { DhError } from '../../errors.js';
+import type { Clients } from './clients.js';
 
 /** A host and perhaps a port, as in the `Host` header (RFC 9110, 7.2): nothing else that `new URL` makes a host of. */
 const HOST = /^(?:\[([\da-f:.]+)\]|([^\s:/?#@[\]\\]+))(?::\d*)?$/i;
@@ -32,15 +35,89 @@ function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
+/** Addresses whose last wrong token is kept. */
+const WRONG_TOKENS_KEPT = 1_000;
+
+/** Too much came from an address; `retryAfterS` is when it may go on. */
+export class RateLimited extends DhError {
+  readonly retryAfterS: number;
+
+  constructor(what: string, setting: string, retryAfterS: number) {
+    super('rate_limited', `Too many ${what} come from this address.`, {
+      hint: `Try again in ${retryAfterS} s; limits.${setting} says how many there may be.`,
+    });
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+type Limiter = ReturnType<FastifyInstance['createRateLimit']>;
+type RateSetting = 'callsPerMinute' | 'offersPerMinute' | 'wrongTokensPerMinute';
+
 /**
- * Whether a request may use the API: the only such check, of HTTP calls (a hook of the plugin that holds them, so it
- * follows the route that was matched, however the path was spelled) and of WebSocket upgrades.
- * The origin comes first: a page of another site learns nothing about a token. Throws `origin_forbidden`,
- * `unauthorized`.
+ * Who may do what, and how often: the only such check, for HTTP and WebSocket upgrades alike. Of HTTP, `authorize` is a
+ * hook of the plugin that holds the API, so it follows the route that was matched, however the path was spelled.
  */
-export function checkAccess({ corsOrigins, token }: Config['server'], { headers, url }: IncomingMessage): void {
-  checkOrigin(corsOrigins, headers.origin, headers.host);
-  authorize(token, headers.authorization, url ?? '');
+export class Access {
+  readonly #config: () => Config;
+  readonly #clients: Clients;
+  readonly #calls: Limiter;
+  readonly #offers: Limiter;
+  readonly #wrongTokens: Limiter;
+  /** The same wrong token again is a page that was left open, not another guess. */
+  readonly #lastWrong = new LRUCache<string, string>({ max: WRONG_TOKENS_KEPT });
+
+  /** @param app with `@fastify/rate-limit` */
+  constructor(app: FastifyInstance, clients: Clients, config: () => Config) {
+    this.#config = config;
+    this.#clients = clients;
+    const perMinute = (setting: RateSetting): Limiter =>
+      app.createRateLimit({
+        max: () => config().limits[setting],
+        timeWindow: 60_000,
+        keyGenerator: ({ raw }) => clients.addressOf(raw) ?? '',
+        allowList: (_request, address) => address === '',
+      });
+    this.#calls = perMinute('callsPerMinute');
+    this.#offers = perMinute('offersPerMinute');
+    this.#wrongTokens = perMinute('wrongTokensPerMinute');
+  }
+
+  /** Whether the server is called by a name of its own. Throws `host_forbidden`. */
+  checkHost(request: IncomingMessage): void {
+    checkHost(this.#config().server, request);
+  }
+
+  /** Counts a call, of any kind. Throws `rate_limited`. */
+  async countCall(request: IncomingMessage): Promise<void> {
+    await count(this.#calls, request, 'calls', 'callsPerMinute');
+  }
+
+  /** Counts a WHEP offer that a stage is to answer. Throws `rate_limited`. */
+  async countOffer(request: IncomingMessage): Promise<void> {
+    await count(this.#offers, request, 'offers', 'offersPerMinute');
+  }
+
+  /**
+   * Whether a request may use the API. The origin comes first: a page of another site learns nothing about a token.
+   * An address that guesses is not even heard with the right one. Throws `origin_forbidden`, `unauthorized`,
+   * `rate_limited`.
+   */
+  async authorize(request: IncomingMessage): Promise<void> {
+    const { corsOrigins, token } = this.#config().server;
+    checkOrigin(corsOrigins, request);
+    if (token === undefined) return;
+    const given = tokenOf(request);
+    const right = given !== null && timingSafeEqual(digest(given), digest(token));
+    const guess = given === null || right ? null : digest(given).toString('latin1');
+    const address = this.#clients.addressOf(request) ?? '';
+    const isNew = guess !== null && this.#lastWrong.get(address) !== guess;
+    if (isNew) this.#lastWrong.set(address, guess);
+    await count(this.#wrongTokens, request, 'wrong tokens', 'wrongTokensPerMinute', isNew);
+    if (right) return;
+    throw new DhError('unauthorized', 'A valid access token is needed.', {
+      hint: 'Send "Authorization: Bearer <token>", or ?token= where headers cannot be set.',
+    });
+  }
 }
 
 /** The query of a request target, which need not be a URL that `new URL` takes. */
@@ -49,19 +126,31 @@ export function queryOf(target: string): URLSearchParams {
   return new URLSearchParams(start < 0 ? '' : target.slice(start + 1));
 }
 
-function authorize(token: string | undefined, header: string | undefined, url: string): void {
-  if (token === undefined) return;
-  const given = header?.startsWith('Bearer ') ? header.slice('Bearer '.length) : (queryOf(url).get('token') ?? '');
-  const a = Buffer.from(given);
-  const b = Buffer.from(token);
-  if (a.length === b.length && timingSafeEqual(a, b)) return;
-  throw new DhError('unauthorized', 'A valid access token is needed.', {
-    hint: 'Send "Authorization: Bearer <token>", or ?token= where headers cannot be set.',
-  });
+async function count(
+  limiter: Limiter,
+  raw: IncomingMessage,
+  what: string,
+  setting: RateSetting,
+  increment = true,
+): Promise<void> {
+  // All that a limiter looks at; an upgrade has no request of Fastify's.
+  const asked = { raw, routeOptions: {} } as FastifyRequest;
+  const found = await limiter(asked, { increment });
+  if (!found.isAllowed && found.isExceeded) throw new RateLimited(what, setting, Math.max(1, found.ttlInSeconds));
+}
+
+function tokenOf({ headers, url = '' }: IncomingMessage): string | null {
+  const { authorization } = headers;
+  return authorization?.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : queryOf(url).get('token');
+}
+
+/** Of equal length for any two texts, so that comparing takes the same time. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 /** Without this any page that somebody visits could make the avatar on their machine speak, or stop it. */
-function checkOrigin(allowed: readonly string[], origin: string | undefined, host: string | undefined): void {
+function checkOrigin(allowed: readonly string[], { headers: { origin, host } }: IncomingMessage): void {
   if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return;
   if (URL.canParse(origin) && new URL(origin).host === host) return;
   throw new DhError('origin_forbidden', 'Pages of another site may not use the API.', {

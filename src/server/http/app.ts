@@ -1,19 +1,41 @@
 import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import rateLimit from '@fastify/rate-limit';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Config } from '../../config/schema.js';
 import { DhError } from '../../errors.js';
-import { checkAccess, checkHost } from './access.js';
+import { maxSockets } from '../open-files.js';
+import { Access } from './access.js';
+import { Clients } from './clients.js';
 import { configRoutes } from './config-routes.js';
+import { Connections } from './connections.js';
 import type { ServerContext } from './context.js';
 import { errorHandler } from './errors.js';
 import { limitJson } from './json-body.js';
 import { memoryRoutes } from './memory-routes.js';
 import { metaRoutes, metricsRoute, probeRoutes } from './meta-routes.js';
 import { monitorRoutes } from './monitor-routes.js';
+import { notFoundHandler } from './not-found.js';
 import { pageRoutes } from './page-routes.js';
 import { renderRoutes } from './render-routes.js';
 import { sessionRoutes } from './session-routes.js';
 import { whepRoutes } from './whep-routes.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    access: Access;
+    clients: Clients;
+    connections: Connections;
+  }
+}
+
+/** Time for the headers of a request, and for all of it: 200 MB at 6 Mbit/s, in ms. */
+const HEADERS_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT = 300_000;
+/** A connection on which nothing moves either way is closed; a call that draws an avatar takes less, in ms. */
+const IDLE_TIMEOUT = 180_000;
+/** How often the first two are looked at, in ms. */
+const CHECK_INTERVAL = 2_000;
 
 /** The HTTP side of the control process, ready to listen. */
 export async function createApp(context: ServerContext): Promise<FastifyInstance> {
@@ -22,12 +44,22 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     logger: false,
     // Connections that stay open (events, idle keep-alive) must not hold up a shutdown.
     forceCloseConnections: true,
-    requestTimeout: 300_000,
-    routerOptions: { maxParamLength: 128 },
+    requestTimeout: REQUEST_TIMEOUT,
+    connectionTimeout: IDLE_TIMEOUT,
+    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_INTERVAL },
+    routerOptions: { maxParamLength: 128, ignoreTrailingSlash: true },
   });
   context.metrics.http.watch(app);
-  app.addHook('onRequest', async (request) => checkHost(context.config.server, request.raw));
+  await app.register(rateLimit, { global: false });
+  const config = (): Config => context.config;
+  const clients = new Clients(config);
+  const access = new Access(app, clients, config);
+  app.decorate('clients', clients);
+  app.decorate('access', access);
+  app.decorate('connections', new Connections(app.server, clients, config, maxSockets()));
+  app.addHook('onRequest', async (request) => access.checkHost(request.raw));
   app.setErrorHandler(errorHandler(context.log));
+  const notFound = notFoundHandler(app);
   app.setNotFoundHandler(notFound);
   limitJson(app, context);
   await app.register(cors, {
@@ -44,20 +76,21 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     },
   });
   await app.register(multipart, { limits: { files: 1, fields: 8 } });
-  app.addHook('onRequest', async () => {
+  app.addHook('onRequest', async (request) => {
+    await access.countCall(request.raw);
     if (context.shuttingDown()) throw new DhError('shutting_down', 'The server is stopping.');
   });
-  await app.register(guarded(context));
+  await app.register(guarded(context, notFound));
   await app.register(probeRoutes(context));
   await app.register(whepRoutes(context));
   await app.register(pageRoutes);
   return app;
 }
 
-/** What only those may use who `checkAccess` lets in: the API and the figures. */
-function guarded(context: ServerContext) {
+/** What only those may use who are authorized: the API and the figures. */
+function guarded(context: ServerContext, notFound: ReturnType<typeof notFoundHandler>) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', async (request) => checkAccess(context.config.server, request.raw));
+    app.addHook('onRequest', async (request) => app.access.authorize(request.raw));
     await app.register(metricsRoute(context));
     await app.register(
       async (api) => {
@@ -70,8 +103,4 @@ function guarded(context: ServerContext) {
       { prefix: '/api/v1' },
     );
   };
-}
-
-function notFound(request: FastifyRequest): never {
-  throw new DhError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100) ?? ''}.`);
 }

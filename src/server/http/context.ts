@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { LiveConfig } from '../../config/live-config.js';
 import type { Config } from '../../config/schema.js';
 import type { Optimizer } from '../../guard/optimizer.js';
-import type { SpeechPiece } from '../../units.js';
+import type { Clock, SpeechPiece } from '../../units.js';
 import type { MediaPorts } from '../media-ports.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
@@ -26,6 +26,7 @@ export interface ServerContext {
   readonly config: Config;
   live: LiveConfig;
   log: Logger;
+  clock: Clock;
   events: ServerEvents;
   sessions: SessionRegistry;
   renders: Promise<Renders>;

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { DhError } from '../../errors.js';
+import { RateLimited } from './access.js';
 
 /** Seconds after which a client may try again what failed for now. */
 const RETRY_AFTER_S = 1;
@@ -28,7 +29,8 @@ export function errorHandler(log: Logger) {
     if (known.status >= 500 && !known.retryable)
       log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     if (reply.sent) return;
-    if (known.retryable) void reply.header('Retry-After', RETRY_AFTER_S);
+    const after = known instanceof RateLimited ? known.retryAfterS : RETRY_AFTER_S;
+    if (known.retryable) void reply.header('Retry-After', after);
     void reply.code(known.status).send({ error: known.toJSON() });
   };
 }
@@ -39,7 +41,7 @@ function translate(error: FastifyError, request: FastifyRequest): DhError {
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return whep
-        ? new DhError('sdp_type', 'An offer is sent as application/sdp.')
+        ? new DhError('sdp_type', 'Offers are sent as application/sdp, changes as application/trickle-ice-sdpfrag.')
         : new DhError(
             'content_type_unsupported',
             `The content type ${(request.headers['content-type'] ?? '').slice(0, 100)} is not accepted here.`,

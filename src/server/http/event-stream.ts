@@ -14,8 +14,9 @@ export interface EventStream {
   finish: () => void;
 }
 
-/** Opens the stream; `onEnd` is called once, whichever side ends it. */
+/** Opens the stream; `onEnd` is called once, whichever side ends it. Throws `connection_limit`. */
 export function openEventStream(request: FastifyRequest, reply: FastifyReply, onEnd: () => void): EventStream {
+  const leave = request.server.connections.openStream(request.raw);
   reply.hijack();
   const { raw } = reply;
   const origin = reply.getHeader('access-control-allow-origin');
@@ -31,6 +32,7 @@ export function openEventStream(request: FastifyRequest, reply: FastifyReply, on
     if (ended) return;
     ended = true;
     clearInterval(keepAlive);
+    leave();
     onEnd();
   };
   raw.on('error', end);

@@ -34,7 +34,12 @@ export async function pageRoutes(app: FastifyInstance): Promise<void> {
     await app.register(fastifyStatic, { root, prefix: `/vendor/${name}/`, decorateReply: false, maxAge: '1d' });
   }
   app.get('/', (_request, reply) => reply.sendFile('index.html'));
-  app.get('/studio', (_request, reply) => reply.sendFile('studio.html'));
+  app.get('/studio', (request, reply) => {
+    // The page names its files relative to the server's root.
+    const [path = '', query] = request.url.split('?');
+    if (path.endsWith('/')) return reply.redirect(`../studio${query === undefined ? '' : `?${query}`}`);
+    return reply.sendFile('studio.html');
+  });
   app.get('/favicon.ico', (_request, reply) => reply.code(204).send());
 }
 
