@@ -1,0 +1,66 @@
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { ConfigSchema } from '../../src/config/schema.js';
+import { AudioSockets } from '../../src/server/audio-socket.js';
+import type { SessionRegistry } from '../../src/server/session-registry.js';
+
+/** A session that has no place for an utterance until it gets one. */
+class FullSession extends EventEmitter {
+  hasPlace = false;
+  ended = false;
+  enqueued = 0;
+  enqueue = (): void => void (this.enqueued += 1);
+}
+
+const session = new FullSession();
+const http = createServer();
+const config = ConfigSchema.parse({});
+const sockets = new AudioSockets(() => config, { get: () => session } as unknown as SessionRegistry, http);
+let client: WebSocket;
+/** Three pings are due, and what is on the wire arrives. */
+async function aMinute(): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    vi.advanceTimersByTime(20_000);
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const { port } = http.address() as AddressInfo;
+  client = new WebSocket(`ws://127.0.0.1:${port}/api/v1/sessions/main/audio?overflow=wait`);
+  await once(client, 'open');
+});
+afterEach(() => {
+  client.terminate();
+  sockets.close();
+  http.close();
+  vi.useRealTimers();
+});
+
+test('a source that the server has paused is not taken for dead, however long it waits for its turn', async () => {
+  let pings = 0;
+  client.on('ping', () => pings++);
+  await aMinute();
+  expect(pings).toBe(3);
+  client.send(Buffer.alloc(320));
+  await vi.waitUntil(() => session.listenerCount('event') > 0 && http.listening);
+  await aMinute();
+  await aMinute();
+  expect(client.readyState).toBe(WebSocket.OPEN);
+  session.hasPlace = true;
+  session.emit('event', 'utterance.started', {});
+  expect(session.enqueued).toBe(1);
+  await aMinute();
+  expect(client.readyState).toBe(WebSocket.OPEN);
+  // One that is read and does not answer is gone.
+  const closed = once(client, 'close');
+  client.pause();
+  await aMinute();
+  client.resume();
+  await closed;
+});
