@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bakeAvatar } from '../../src/avatar/bake.js';
 import { ProfileSchema, type SessionProfile } from '../../src/config/schema.js';
 import { memoryRegistry } from '../../src/guard/memory-registry.js';
 import type { SessionSpec } from '../../src/stage/protocol.js';
 import { Stage } from '../../src/stage/stage.js';
+import { LiveOpus } from '../../src/stream/encoders/live-opus.js';
 import { freeUdpPort } from '../support/free-port.js';
 import { tone, until } from '../support/server.js';
 import { syntheticAvatar } from '../support/synthetic-avatar.js';
@@ -126,6 +127,35 @@ describe('a change of size', () => {
     await stage.api.closeSession('a');
     await expect(change).rejects.toMatchObject({ code: 'session_not_live' });
     expect(heldBy('a').size).toBe(0);
+  });
+});
+
+describe('a part that throws', () => {
+  it('in a tick costs no chunk and no utterance', async () => {
+    await stage.api.openSession(spec('a', small));
+    const broken = vi.spyOn(LiveOpus.prototype, 'encode').mockImplementation(() => {
+      throw new Error('no memory for a packet');
+    });
+    const pcm = tone(0.4, 48_000);
+    await stage.api.beginUtterance('a', { id: 'u', overflow: 'wait', startSample: 0, playedSamples: 0 });
+    const slice = { pcm, sampleRateHz: 48_000, cues: null, startSample: 0, endSample: pcm.length };
+    await stage.api.pushSound('a', 'u', slice);
+    await until(() => told.filter(([name]) => name === 'warning').length > 3);
+    broken.mockRestore();
+    await stage.api.endUtterance('a', 'u');
+    await until(() => told.some(([name]) => name === 'utteranceEnded'));
+    expect(told.find(([name]) => name === 'utteranceEnded')).toEqual(['utteranceEnded', 'a', 'u', 400]);
+  });
+
+  it('while a session is being made leaves nothing of it, and no clock that runs', async () => {
+    const wrong = { ...spec('a', small), maxViewers: -1 };
+    await expect(stage.api.openSession(wrong)).rejects.toThrow('viewers');
+    await stage.api.trim('hard');
+    expect(avatars().items).toBe(0); // nobody holds it
+    expect(heldBy('a').size).toBe(0);
+    expect(stage.heartbeat().sessions).toEqual([]);
+    await stage.api.openSession(spec('a', small));
+    expect(told.filter(([name]) => name === 'warning')).toEqual([]);
   });
 });
 
