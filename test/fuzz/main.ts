@@ -1,13 +1,14 @@
 /**
  * `npm run fuzz -- --for 10m`: attacks a server of its own with what no client should send, beside a viewer that must
  * not notice. Exit code 0 only when nothing crashed, restarted, hung, leaked or answered `internal`, and the viewer lost
- * nothing. `--seed 7` for the same steps, `--only http,ws,sdp,rtcp` for some kinds, `--only http --step 123` replays the
+ * nothing. `--only chaos` kills its processes instead, `--only files` takes its file descriptors. `--seed 7` for the same steps, `--only http,ws,sdp,rtcp` for some kinds, `--only http --step 123` replays the
  * step that a fault names, `--limit 30s` is the longest that a call may take.
  */
 import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseDuration } from '../../src/durations.js';
 import { ATTACKS, fuzz, type AttackName } from './fuzz.js';
+import { SCENARIOS, type ScenarioName } from './scenarios.js';
 import type { Verdict } from './verdict.js';
 
 const { values } = parsed();
@@ -15,26 +16,33 @@ const forMs = parseDuration(values.for, 's') ?? usage(`--for is a time such as 9
 const limitMs = parseDuration(values.limit, 's') ?? usage(`--limit is a time such as 30s, not "${values.limit}"`);
 const seed = wholeNumber('seed', values.seed);
 const only = values.only.split(',').map((name) => name.trim());
-for (const name of only)
-  if (!Object.hasOwn(ATTACKS, name)) usage(`--only knows ${Object.keys(ATTACKS).join(', ')}; not "${name}"`);
+const known = [...Object.keys(ATTACKS), ...Object.keys(SCENARIOS)];
+for (const name of only) if (!known.includes(name)) usage(`--only knows ${known.join(', ')}; not "${name}"`);
 if (values.step !== undefined && only.length !== 1) usage('--step needs --only with one kind');
 
 // What is measured is the server, not how much CPU it is left.
 setPriority(5);
 const say = (line: string): void => console.log(line);
-const verdict: Verdict = await fuzz({
-  forMs,
-  seed,
-  limitMs,
-  only: only as AttackName[],
-  ...(values.step === undefined ? {} : { step: wholeNumber('step', values.step) }),
-  say,
-});
+const verdict: Verdict = { figures: [], faults: [] };
+const take = ({ figures, faults }: Verdict): void => {
+  verdict.figures.push(...figures);
+  verdict.faults.push(...faults);
+};
+for (const name of only) if (isScenario(name)) take(await SCENARIOS[name]({ forMs, seed, say }));
+const attacks = only.filter((name): name is AttackName => Object.hasOwn(ATTACKS, name));
+if (attacks.length > 0) {
+  const step = values.step === undefined ? {} : { step: wholeNumber('step', values.step) };
+  take(await fuzz({ forMs, seed, limitMs, only: attacks, ...step, say }));
+}
 for (const line of verdict.figures) say(line);
 for (const fault of verdict.faults) say(`FAULT ${fault}`);
 say(verdict.faults.length === 0 ? 'withstood' : `${verdict.faults.length} faults`);
 // Threads of the viewers' library must not keep it.
 process.exit(verdict.faults.length === 0 ? 0 : 1);
+
+function isScenario(name: string): name is ScenarioName {
+  return Object.hasOwn(SCENARIOS, name);
+}
 
 function parsed() {
   try {
