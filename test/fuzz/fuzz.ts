@@ -38,7 +38,8 @@ export interface FuzzOptions {
 }
 
 const TOKEN = 'correct horse battery';
-const MAX_FAULTS_SHOWN = 20;
+/** Of one kind. */
+const MAX_FAULTS_SHOWN = 3;
 const MAX_SENT_SHOWN = 700;
 /** A step that hangs beyond its own limits is given up, in ms. */
 const STEP_LIMIT_MS = 120_000;
@@ -128,7 +129,8 @@ class Run {
     this.steps += 1;
     if (fault === null) return;
     this.faultCount += 1;
-    if (this.faults.length < MAX_FAULTS_SHOWN) {
+    const same = this.faults.filter((line) => line.startsWith(`${fault}:`)).length;
+    if (same < MAX_FAULTS_SHOWN) {
       this.faults.push(`${fault}: --seed ${seed} --only ${name} --step ${step}: ${brief(sent)}`);
     }
   }
