@@ -50,14 +50,19 @@ describe('say', () => {
     await events.next('utterance.ended', (data: Json) => data.utteranceId === ids[0]);
     await events.next('utterance.started', (data: Json) => data.utteranceId === ids[1]);
     await until(async () => (await server.get(main)).utterance?.playedMs > 300);
+    expect((await server.get(main)).pending).toEqual([{ id: ids[2], text: 'Three.' }]);
     const reply = (await (await server.post(`${main}/interrupt`)).json()) as Json;
     expect(reply.utteranceId).toBe(ids[1]);
     expect(reply.playedMs).toBeGreaterThan(300);
-    const told = await events.next('utterance.interrupted');
-    expect(told.data).toEqual(reply);
-    expect(await server.get(main)).toMatchObject({ state: 'idle', utterance: null, waiting: 0 });
-    expect(events.events.some(({ data }) => data.utteranceId === ids[2])).toBe(false);
-    expect(await (await server.post(`${main}/interrupt`)).json()).toEqual({ utteranceId: null, playedMs: 0 });
+    expect(reply.dropped).toEqual([ids[2]]);
+    const interrupted = [await events.next('utterance.interrupted'), await events.next('utterance.interrupted')];
+    expect(interrupted.map(({ data }) => data)).toEqual([
+      { utteranceId: ids[2], playedMs: 0 },
+      { utteranceId: ids[1], playedMs: reply.playedMs },
+    ]);
+    expect(await server.get(main)).toMatchObject({ state: 'idle', utterance: null, waiting: 0, pending: [] });
+    const nothing = { utteranceId: null, playedMs: 0, dropped: [] };
+    expect(await (await server.post(`${main}/interrupt`)).json()).toEqual(nothing);
     events.close();
   });
 
