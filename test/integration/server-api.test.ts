@@ -55,11 +55,10 @@ describe('say', () => {
     expect(reply.utteranceId).toBe(ids[1]);
     expect(reply.playedMs).toBeGreaterThan(300);
     expect(reply.dropped).toEqual([ids[2]]);
-    const interrupted = [await events.next('utterance.interrupted'), await events.next('utterance.interrupted')];
-    expect(interrupted.map(({ data }) => data)).toEqual([
-      { utteranceId: ids[2], playedMs: 0 },
-      { utteranceId: ids[1], playedMs: reply.playedMs },
-    ]);
+    for (const [utteranceId, playedMs] of [[ids[1], reply.playedMs] as const, [ids[2], 0] as const]) {
+      const { data } = await events.next('utterance.interrupted', (told: Json) => told.utteranceId === utteranceId);
+      expect(data).toEqual({ utteranceId, playedMs });
+    }
     expect(await server.get(main)).toMatchObject({ state: 'idle', utterance: null, waiting: 0, pending: [] });
     const nothing = { utteranceId: null, playedMs: 0, dropped: [] };
     expect(await (await server.post(`${main}/interrupt`)).json()).toEqual(nothing);
