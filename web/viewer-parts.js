@@ -12,7 +12,7 @@ export const TEMPLATE = `
 <video id="video" playsinline autoplay muted disablepictureinpicture aria-label="Talking avatar"></video>
 <img id="poster" alt="" hidden />
 <div id="paused" class="pill" hidden>Paused</div>
-<button id="sound" type="button" hidden>${icon('', LOUD)}<span>Turn sound on</span></button>
+<button id="sound" type="button" aria-label="Turn sound on" hidden>${icon('', LOUD)}<span>Turn sound on</span></button>
 <div id="status" role="status" aria-live="polite" aria-atomic="true" hidden>
   <span class="spinner" aria-hidden="true"></span>
   ${icon('listening', LOUD)}
@@ -104,6 +104,11 @@ button:focus-visible, input:focus-visible { outline: 2px solid #fff; outline-off
   #sound { min-height: 44px; font-size: .92rem; padding: 0 1rem 0 .8rem; }
   #title { font-size: 1.05rem; }
   #text { font-size: .88rem; }
+}
+/* A small picture is mostly face. */
+@container (max-height: 240px) {
+  #sound { min-height: 44px; padding: 0; }
+  #sound span { display: none; }
 }
 @container (max-width: 300px) { #volume { display: none; } }
 @media (prefers-reduced-motion: reduce) { video, #controls { transition: none; } .spinner { animation-duration: 4s; } }

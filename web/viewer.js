@@ -12,4 +12,14 @@ if (session !== 'main') document.title = `${session} – dh-live`;
 viewer.addEventListener('dh-state', ({ detail }) => {
   document.querySelector('#no-session').hidden = detail.state !== 'missing';
 });
+// Who turned the sound on hears it after a reload as well, where the browser allows that.
+try {
+  viewer.muted = localStorage.getItem('dh-live.sound') !== 'on';
+  viewer.addEventListener('dh-sound', ({ detail }) => {
+    // A browser that refuses the sound mutes it, too: only what a person did counts.
+    if (navigator.userActivation?.hasBeenActive) localStorage.setItem('dh-live.sound', detail.muted ? 'off' : 'on');
+  });
+} catch {
+  // A browser that keeps nothing for this page.
+}
 viewer.setAttribute('src', serverUrl(`whep/${encodeURIComponent(session)}`));

@@ -334,6 +334,7 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
         ws.send(JSON.stringify({ type: 'error', error: api.socketError }));
         return ws.close(4409, api.socketError.code);
       }
+      ws.send(JSON.stringify({ type: 'state', state: state.name }));
       ws.on('message', (data: Buffer, binary: boolean) => {
         if (binary) api.socket.bytes += data.length;
         else api.socket.texts.push(data.toString());

@@ -239,6 +239,16 @@ describe('sessions and recordings in the studio', () => {
     const bytes = await readFile(await download.path());
     expect(bytes.toString('latin1', 4, 8)).toBe('ftyp');
     expect(bytes.length).toBeGreaterThan(5_000);
+    const convert = page.getByRole('button', { name: 'Convert for older players' });
+    if (await convert.isVisible()) {
+      expect(bytes.includes('Opus')).toBe(true);
+      await convert.click();
+      await convert.waitFor({ state: 'hidden' });
+      await save.waitFor({ timeout: 80_000 });
+      const [converted] = await Promise.all([page.waitForEvent('download'), save.click()]);
+      const other = await readFile(await converted.path());
+      expect([other.includes('mp4a'), other.includes('Opus')]).toEqual([true, false]);
+    }
     expect(pages.errors).toEqual([]);
   });
 });

@@ -90,7 +90,7 @@ describe('speaking in the studio', () => {
     const page = await pages.open('/studio');
     await live(page);
     const figures = page.locator('#figures');
-    for (const text of ['25 fps', '1 of 3', '0 dropped', '283 MB', 'of 4.0 GB']) {
+    for (const text of ['25 fps', '40 of 120 ms', 'full while speaking', '283 MB', 'of 4.0 GB']) {
       await figures.getByText(text).first().waitFor();
     }
     await page.getByText('Processes').click();
@@ -292,8 +292,8 @@ describe('watching the server in the studio', () => {
     expect(await rate.getAttribute('aria-valuetext')).toBe('2300 kb/s');
     await page.getByLabel('Idle quality').press('ArrowRight');
     await page.getByRole('status').getByText('Idle quality is half').waitFor();
-    await page.getByLabel('Queue', { exact: true }).fill('5');
-    await page.getByRole('status').getByText('The queue holds 200 ms').waitFor();
+    await page.getByLabel('Sound buffer', { exact: true }).fill('5');
+    await page.getByRole('status').getByText('The buffer holds 200 ms').waitFor();
     await page.getByLabel('Size and quality').selectOption('low');
     await page.getByRole('status').getByText('“low” now. Viewers got a new keyframe.').waitFor();
     await page.getByLabel('Memory limit').fill('1500');
@@ -313,7 +313,9 @@ describe('watching the server in the studio', () => {
     await limit.waitFor();
     const hint = 'The server needs 350 MB with this preset.';
     pages.api.patchError = { status: 400, code: 'config_invalid', message: 'The limit is too low.', hint };
-    await limit.fill('300');
+    // Less than the server needs is not offered.
+    await expect.poll(() => limit.getAttribute('min'), { timeout: 15_000 }).toBe('450');
+    await limit.fill('500');
     await page.getByRole('status').getByText(`The limit is too low. ${hint}`).waitFor();
     await expect.poll(() => limit.inputValue(), { timeout: 15_000 }).toBe('4000');
   });

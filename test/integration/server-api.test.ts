@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
+import { startMockApi } from '../e2e/mock-api.js';
+import { shapeMismatches } from '../support/shape.js';
 import { EventLog, startServer, tone, until, wav, type Json, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -298,6 +300,37 @@ describe('sessions', () => {
 });
 
 describe('the rest of the API', () => {
+  it('has everything that the mock of it in the tests of the pages has, in the same shape', async () => {
+    const mock = await startMockApi(async () => Promise.reject(new Error('Nobody watches here.')));
+    const mismatches = async (path: string, init: RequestInit = {}): Promise<string[]> => {
+      const headers = { 'Content-Type': 'application/json' };
+      const [made, real] = await Promise.all(
+        [mock.url, server.url].map(async (url) => (await fetch(url + path, { ...init, headers })).json() as Json),
+      );
+      // A row of the history is as long as its columns.
+      if (path.includes('history')) return made.columns.filter((name: string) => !real.columns.includes(name));
+      return shapeMismatches(made, real).map((line) => `${init.method ?? 'GET'} ${path} ${line}`);
+    };
+    const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+    const found = [];
+    found.push(await mismatches(`${main}/say`, post({ text: 'The same?' })));
+    await until(async () => (await server.get(main)).utterance);
+    await server.post(`${main}/say`, { text: 'And this one waits.' });
+    mock.pending.push('And this one waits.');
+    for (const path of ['sessions', 'sessions/main', 'stats', 'voices', 'avatars', 'presets', 'memory', 'alerts']) {
+      found.push(await mismatches(`/api/v1/${path}`));
+    }
+    found.push(await mismatches('/api/v1/config'));
+    found.push(await mismatches('/api/v1/history?resolution=1s'));
+    found.push(await mismatches('/api/v1/report'));
+    found.push(await mismatches(`${main}/interrupt`, post({})));
+    found.push(await mismatches('/api/v1/sessions/nobody'));
+    const change = { session: { idleQuality: 'half' } };
+    found.push(await mismatches(main, { method: 'PATCH', body: JSON.stringify(change) }));
+    await mock.close();
+    expect(found.flat()).toEqual([]);
+  });
+
   it('shows what there is', async () => {
     const voices = (await server.get('/api/v1/voices')) as { id: string; languages: string[] }[];
     expect(voices.some(({ languages }) => languages.some((tag) => tag.startsWith('cmn')))).toBe(true);

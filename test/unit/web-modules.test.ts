@@ -190,6 +190,7 @@ describe('the list of voices', async () => {
     { id: 'en-gb', name: 'British', engine: 'espeak', languages: ['en-GB', 'en'], gender: 'male' },
     { id: 'odd', languages: [] },
   ];
+  const sindarin = { id: 'espeak-sjn', name: 'Sindarin', languages: ['sjn'] };
 
   it('groups by language, in order', () => {
     const groups = groupVoices(voices).map(({ name, voices: list }) => [name, list.map(({ id }) => id)]);
@@ -206,6 +207,13 @@ describe('the list of voices', async () => {
     expect(ids('english female')).toEqual(['slt']);
     expect(ids('ESPEAK male').sort()).toEqual(['en-gb', 'es']);
     expect(ids('klingon')).toEqual([]);
+    // What a language calls itself, too.
+    const german = { id: 'x', name: 'X', languages: ['de'] };
+    expect(groupVoices([...voices, german], 'deutsch').map(({ name }) => name)).toEqual(['German']);
+  });
+
+  it('names a language that the browser does not know after its voice', () => {
+    expect(groupVoices([sindarin])[0]!.name).toBe('Sindarin');
   });
 
   it('names every language once', () => {

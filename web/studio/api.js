@@ -68,6 +68,7 @@ export const serverStats = () => call('GET', 'api/v1/stats');
 export const serverMemory = () => call('GET', 'api/v1/memory');
 export const serverAlerts = () => call('GET', 'api/v1/alerts');
 export const serverHistory = () => call('GET', 'api/v1/history?resolution=1s');
+export const getReport = () => call('GET', 'api/v1/report');
 export const getConfig = () => call('GET', 'api/v1/config');
 export const patchConfig = (change) => call('PATCH', 'api/v1/config', { json: change });
 export const patchSession = (id, change) => call('PATCH', sessionPath(id), { json: change });

@@ -85,7 +85,7 @@ export class Chart {
     };
     const upTo = (most) => (_plot, _low, high) => [0, Math.max(most, (high ?? 0) * 1.1)];
     const y = (show) => ({ ...axis, size: 56, values: (_plot, list) => list.map(show) });
-    const axes = [{ ...axis, size: 24, space: 70, values: (_plot, times) => times.map(clock) }, y(format)];
+    const axes = [{ ...axis, size: 24, space: 70, values: (_plot, times) => times.map(clock).map(once) }, y(format)];
     const scales = { y: { range: upTo(least) } };
     if (right) {
       axes.push({ ...y(right.format), side: 1, scale: 'right', grid: { show: false }, size: 44 });
@@ -138,6 +138,11 @@ export function stack(columns) {
     sums.unshift(below);
   }
   return sums;
+}
+
+/** A label that is not the one before it: of few seconds there are several lines a second. */
+function once(label, i, labels) {
+  return label === labels[i - 1] ? '' : label;
 }
 
 function clock(seconds) {

@@ -2,6 +2,7 @@ import { batched, byId, create, setText } from './dom.js';
 import { bytesText, durationText, numberText } from './format.js';
 import { fillTable } from './server-panel.js';
 
+const CHUNK_MS = 40;
 const STATES = {
   idle: 'Idle',
   speaking: 'Speaking',
@@ -67,9 +68,9 @@ export class FiguresPanel {
       ms ? `p99 ${numberText(ms.p99)}, max ${numberText(ms.max)}` : '',
     );
     this.#row(
-      'Queue',
-      queue ? `${queue.length} of ${queue.capacity}` : '–',
-      queue ? `${queue.drops} dropped` : '',
+      'Sound buffer',
+      queue ? `${queue.length * CHUNK_MS} of ${queue.capacity * CHUNK_MS} ms` : '–',
+      queue ? (queue.drops > 0 ? `${queue.drops * CHUNK_MS} ms of live sound lost` : 'full while speaking') : '',
       this.#droppedLately(queue),
     );
     this.#row('Viewers', info ? String(info.viewers) : '–', info?.preset ? `preset ${info.preset}` : '');

@@ -32,6 +32,22 @@ export function numberText(value, digits = 1) {
   return Number.isFinite(value) ? String(Number(value.toFixed(digits))) : '–';
 }
 
+const endonyms = new Map();
+
+/** The name of a language in itself, "de" → "Deutsch"; an empty string when unknown. */
+export function endonym(tag) {
+  if (!endonyms.has(tag)) {
+    let name = '';
+    try {
+      name = new Intl.DisplayNames([tag], { type: 'language', fallback: 'none' }).of(tag) ?? '';
+    } catch {
+      // Not a language tag: it has no name.
+    }
+    endonyms.set(tag, name);
+  }
+  return endonyms.get(tag);
+}
+
 /** The name of a language in the page's language, "de-AT" → "German (Austria)"; the tag itself when unknown. */
 export function languageName(tag) {
   try {

@@ -157,12 +157,18 @@ export class Microphone extends EventTarget {
   }
 }
 
+/** The first message says how the session is, or why the sound is not taken. */
 function openSocket(url) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     socket.binaryType = 'arraybuffer';
-    socket.addEventListener('open', () => resolve(socket), { once: true });
-    socket.addEventListener('error', () => reject(new Error('socket')), { once: true });
+    const onMessage = ({ data }) => {
+      const { type, error } = JSON.parse(data);
+      if (type !== 'error') return resolve(socket);
+      reject(Object.assign(new Error(error.message), { name: 'Refused', hint: error.hint ?? '' }));
+    };
+    socket.addEventListener('message', onMessage, { once: true });
+    socket.addEventListener('close', () => reject(new Error('socket')), { once: true });
   });
 }
 
@@ -179,9 +185,11 @@ function explain(error) {
         message: 'Browsers give the microphone only to secure pages.',
         hint: 'Open this page over https, or on the server itself as http://localhost.',
       };
+    case 'Refused':
+      return { message: error.message, hint: error.hint };
     default:
       return error.message === 'socket'
-        ? { message: 'The server did not accept the microphone.', hint: 'The session may be gone or busy.' }
+        ? { message: 'The server did not take the sound of the microphone.', hint: 'Is it running?' }
         : { message: `The microphone could not be opened: ${error.message}`, hint: '' };
   }
 }

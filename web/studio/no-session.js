@@ -10,7 +10,7 @@ const CONTROLS = ['record', 'interrupt', 'say', 'talk', 'file'];
  * @param {(id: string) => void} choose
  */
 export function showNoSession(title, ids, choose) {
-  const text = ids.length > 0 ? 'These are there:' : 'Create one with “New…”.';
+  const text = ids.length > 0 ? 'Show another one, or create one with “New…”:' : 'Create one with “New…”.';
   setText(byId('no-session-title'), title);
   setText(byId('no-session-text'), text);
   const buttons = ids.map((id) => create('button', { type: 'button', onclick: () => choose(id) }, id));

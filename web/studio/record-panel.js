@@ -1,4 +1,5 @@
 import { byId, setText } from './dom.js';
+import { toMp4 } from './ffmpeg.js';
 import { showProgress } from './file-panel.js';
 import { bytesText, durationText } from './format.js';
 import { logLine, showError } from './notices.js';
@@ -6,6 +7,7 @@ import { asMp4, download, StreamRecorder } from './recorder.js';
 
 const button = byId('record');
 const link = byId('recording-link');
+const aac = byId('recording-aac');
 
 /** Records the preview, picture and sound, and offers it as MP4. */
 export class RecordPanel {
@@ -51,43 +53,53 @@ export class RecordPanel {
     this.#recorder = null;
     this.#label();
     if (blob.size === 0) return showError(new Error('Nothing was recorded.'));
+    await this.#offer(blob, lengthMs, asMp4);
+  }
+
+  /** Converts a recording and offers what comes out; when that fails, the recording as it is. */
+  async #offer(blob, lengthMs, convert) {
     const job = new AbortController();
     this.#job = job;
     byId('recording-job').hidden = false;
+    aac.hidden = link.hidden = true;
     const progress = byId('recording-progress');
-    progress.hidden = blob.type.startsWith('video/mp4');
+    progress.hidden = convert === asMp4 && blob.type.startsWith('video/mp4');
     let result = blob;
-    let name = `${this.#name}.mp4`;
     try {
-      result = await asMp4(blob, {
+      result = await convert(blob, {
         signal: job.signal,
         onStep: (text) => setText(byId('recording-text'), `Recording: ${text}`),
         onProgress: (ratio) => showProgress(progress, ratio),
       });
     } catch {
       if (job.signal.aborted) return;
-      name = `${this.#name}.webm`;
-      showError({ message: 'The recording could not be turned into MP4.', hint: 'It can be saved as WebM.' });
+      showError({ message: 'The recording could not be converted.', hint: 'It can be saved as it is.' });
     }
     if (job.signal.aborted) return;
     progress.hidden = true;
-    setText(byId('recording-text'), `Recording, ${durationText(lengthMs)}, ${bytesText(result.size)}`);
+    const mp4 = result.type.startsWith('video/mp4');
+    // Browsers without an AAC encoder put Opus into MP4, which QuickTime and older Windows players do not play.
+    const opus = mp4 && /opus/i.test(result.type);
+    const note = opus ? ' Some players are silent with its Opus sound.' : '';
+    setText(byId('recording-text'), `Recording, ${durationText(lengthMs)}, ${bytesText(result.size)}.${note}`);
     setText(byId('recording-cancel'), 'Discard');
-    setText(link, name.endsWith('.mp4') ? 'Save MP4' : 'Save WebM');
+    setText(link, mp4 ? 'Save MP4' : 'Save WebM');
     link.href = '#save';
     link.hidden = false;
     link.onclick = (event) => {
       event.preventDefault();
-      download(result, name);
+      download(result, `${this.#name}.${mp4 ? 'mp4' : 'webm'}`);
     };
+    aac.hidden = !opus;
+    aac.onclick = () => void this.#offer(blob, lengthMs, toMp4);
     logLine('The recording is ready.');
   }
 
   #forget() {
     this.#job = null;
     byId('recording-job').hidden = true;
-    link.hidden = true;
-    link.onclick = null;
+    link.hidden = aac.hidden = true;
+    link.onclick = aac.onclick = null;
     setText(byId('recording-cancel'), 'Cancel');
   }
 

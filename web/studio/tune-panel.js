@@ -1,4 +1,4 @@
-import { getConfig, listPresets, patchConfig, patchSession } from './api.js';
+import { getConfig, getReport, listPresets, patchConfig, patchSession } from './api.js';
 import { byId, create, setText } from './dom.js';
 import { bytesText } from './format.js';
 import { logLine } from './notices.js';
@@ -28,9 +28,9 @@ export class TunePanel {
         send: (value) => this.#change({ session: { bitrateKbps: value } }, `The bit rate is ${value} kb/s.`),
       }),
       maxQueueSize: this.#slider('tune-queue', {
-        text: (value) => `${value} × 40 ms`,
+        text: (value) => `${value * CHUNK_MS} ms`,
         send: (value) =>
-          this.#change({ session: { maxQueueSize: value } }, `The queue holds ${value * CHUNK_MS} ms of live sound.`),
+          this.#change({ session: { maxQueueSize: value } }, `The buffer holds ${value * CHUNK_MS} ms of live sound.`),
       }),
       idleQuality: this.#slider('tune-idle', {
         text: (value) => QUALITY_TEXTS[value] ?? '',
@@ -77,6 +77,9 @@ export class TunePanel {
     byId('tune-server').hidden = !can;
     if (can) {
       const slider = byId('tune-memory');
+      // A limit below the need is refused: it is not offered.
+      const { contract } = await getReport().catch(() => ({}));
+      if (contract?.needMb) slider.min = String(Math.min(memory, Math.ceil(contract.needMb / 50) * 50));
       slider.max = String(Math.max(4000, Number(slider.max), Math.ceil(memory / 500) * 500));
       this.#sliders.maxMemoryMb.show(memory);
     }

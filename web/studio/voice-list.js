@@ -1,8 +1,8 @@
-import { languageName } from './format.js';
+import { endonym, languageName } from './format.js';
 
 /**
  * Voices grouped by their first language, groups and voices in alphabetical order; a search word must be in the
- * voice's id, name, engine, gender or one of its languages (tag or name).
+ * voice's id, name, engine, gender or one of its languages (tag, name, or what it calls itself).
  * @param {{id: string, name?: string, engine?: string, languages?: string[], gender?: string}[]} voices
  * @param {string} [search]
  * @returns {{tag: string, name: string, voices: object[]}[]}
@@ -13,7 +13,15 @@ export function groupVoices(voices, search = '') {
   for (const voice of voices) {
     const languages = voice.languages?.length ? voice.languages : ['und'];
     const text = fold(
-      [voice.id, voice.name, voice.engine, voice.gender, ...languages, ...languages.map(languageName)].join(' '),
+      [
+        voice.id,
+        voice.name,
+        voice.engine,
+        voice.gender,
+        ...languages,
+        ...languages.map(languageName),
+        ...languages.map(endonym),
+      ].join(' '),
     );
     if (!words.every((word) => text.includes(word))) continue;
     const tag = languages[0].split('-')[0];
@@ -21,7 +29,11 @@ export function groupVoices(voices, search = '') {
     groups.get(tag).voices.push(voice);
   }
   const byName = (a, b) => (a.name ?? a.id).localeCompare(b.name ?? b.id);
-  for (const group of groups.values()) group.voices.sort(byName);
+  for (const group of groups.values()) {
+    group.voices.sort(byName);
+    // Of a rare language the browser knows only the code; the voice is named after it.
+    if (group.name === group.tag) group.name = group.voices[0].name ?? group.tag;
+  }
   return [...groups.values()].sort(byName);
 }
 
