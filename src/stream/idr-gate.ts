@@ -1,5 +1,8 @@
 import type { Clock } from '../units.js';
 
+/** Shortest time between two keyframes. */
+export const IDR_WINDOW_MS = 500;
+
 /**
  * Merges the wishes of all viewers for a keyframe: at most one a window, and none is lost. A wish within the window is
  * served at its end, by `poll`, which is called with every picture: without pictures nobody needs a keyframe.
@@ -12,7 +15,7 @@ export class IdrGate {
   #pending = false;
   #served = 0;
 
-  constructor(requestIdr: () => void, clock: Clock, windowMs = 500) {
+  constructor(requestIdr: () => void, clock: Clock, windowMs = IDR_WINDOW_MS) {
     this.#requestIdr = requestIdr;
     this.#clock = clock;
     this.#windowMs = windowMs;

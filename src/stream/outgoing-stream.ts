@@ -5,6 +5,8 @@ import { RTP_HEADER_BYTES, writeRtpHeader } from './rtp.js';
 /** A viewer may ask again for as many packets as it was sent lately, so that asking cannot multiply the traffic. */
 const MAX_RESEND_CREDIT = 512;
 const REPORT_INTERVAL_MS = 1000;
+/** How much faster than they were made a viewer is to show the pictures that it catches up on. */
+const CATCH_UP_SPEED = 40;
 
 /** What is the viewer's own of a stream: everything in an RTP header. */
 export interface OutgoingStreamOptions {
@@ -30,6 +32,9 @@ export class OutgoingStream {
   #sequence: number;
   #credit = 0;
   #lastReportMs = -Infinity;
+  /** Ring number and time of the last packet of a catch-up. */
+  #caughtUpTo = -1;
+  #caughtUpTimestamp = 0;
 
   readonly ssrc: number;
   packets = 0;
@@ -70,6 +75,19 @@ export class OutgoingStream {
     this.packets += 1;
     this.payloadBytes += packet.length - RTP_HEADER_BYTES;
     if (this.#credit < MAX_RESEND_CREDIT) this.#credit += 1;
+    return true;
+  }
+
+  /**
+   * Sends packets of the ring that went out before this viewer came, `begin` included, `end` not. Their RTP times are
+   * pressed together towards the last one: at its own pace a browser would show them, and all that follow, as late as
+   * the first of them is old.
+   * @returns false when one was not taken; the rest is not sent then
+   */
+  catchUp(begin: number, end: number): boolean {
+    this.#caughtUpTo = end - 1;
+    this.#caughtUpTimestamp = this.#options.ring.timestamp(end - 1);
+    for (let index = begin; index < end; index += 1) if (!this.send(index)) return false;
     return true;
   }
 
@@ -114,12 +132,14 @@ export class OutgoingStream {
 
   #writeHeader(packet: Buffer, index: number, sequence: number): void {
     const { ring, payloadType, timestampOffset } = this.#options;
+    let timestamp = ring.timestamp(index);
+    if (index <= this.#caughtUpTo) timestamp += (this.#caughtUpTimestamp - timestamp) * (1 - 1 / CATCH_UP_SPEED);
     writeRtpHeader(
       packet,
       ring.marker(index),
       payloadType,
       sequence,
-      (ring.timestamp(index) + timestampOffset) % 4_294_967_296,
+      (Math.round(timestamp) + timestampOffset) % 4_294_967_296,
       this.ssrc,
     );
   }

@@ -11,7 +11,7 @@ import {
   VIDEO_CLOCK_RATE,
 } from '../units.js';
 import { H264Packetiser } from './h264-packetiser.js';
-import { IdrGate } from './idr-gate.js';
+import { IDR_WINDOW_MS, IdrGate } from './idr-gate.js';
 import { OutgoingStream } from './outgoing-stream.js';
 import { PacketRing } from './packet-ring.js';
 import { type Peer, type PeerFactory, createPeer } from './peer.js';
@@ -78,6 +78,10 @@ const BURST_PACKETS = 200;
 const PACE_STEPS = 5;
 const PACE_STEP_MS = 4;
 const TICK_MS = 250;
+/** A viewer that joins sooner than this after a keyframe catches up from it; otherwise it gets one of its own. */
+const CATCH_UP_MS = IDR_WINDOW_MS;
+/** Packets between two pictures that may go into catching up: a crowd waits for the keyframe that serves all of it. */
+const CATCH_UP_PACKETS = 1000;
 const CLOCK_RATE: Record<MediaKind, number> = { video: VIDEO_CLOCK_RATE, audio: SAMPLE_RATE };
 
 /**
@@ -104,6 +108,9 @@ export class StreamHub implements Closable {
   readonly #sendStep = (): void => this.#continuePicture();
   #pacer: NodeJS.Timeout | null = null;
   #nextVideoPacket = 0;
+  /** First packet of the last keyframe, if all pictures since then can be sent, and when it was made. */
+  #keyFrame: { packet: number; atMs: number } | null = null;
+  #catchUpPackets = 0;
   #stepPackets = 0;
   #lastTickMs: number;
   #lastCount = 0;
@@ -176,6 +183,9 @@ export class StreamHub implements Closable {
     const ring = this.#rings.video;
     const packets = this.#packetiser.push(unit.data, (unit.frame * VIDEO_CLOCK_RATE) / FRAME_RATE);
     this.#nextVideoPacket = ring.end - packets;
+    if (packets === 0) this.#keyFrame = null;
+    else if (unit.keyFrame) this.#keyFrame = { packet: this.#nextVideoPacket, atMs: this.#clock() };
+    this.#catchUpPackets = 0;
     this.#pictures += 1;
     let receivers = 0;
     for (const viewer of this.#list) {
@@ -251,7 +261,12 @@ export class StreamHub implements Closable {
         video: this.#streamTo(peer, 'video', offer.video, ssrc.video),
         audio: this.#streamTo(peer, 'audio', offer.audio, ssrc.audio),
       },
-      { wallClock: this.#wallClock, originWallMs: () => this.#originWallMs, requestIdr: () => this.#gate.request() },
+      {
+        wallClock: this.#wallClock,
+        originWallMs: () => this.#originWallMs,
+        requestIdr: () => this.#gate.request(),
+        catchUp: (joined) => this.#catchUp(joined),
+      },
     );
     this.#viewers.set(id, viewer);
     this.#list = [...this.#viewers.values()];
@@ -345,6 +360,17 @@ export class StreamHub implements Closable {
       this.#videoPackets += 1;
       for (const viewer of this.#list) viewer.sendPicturePacket(this.#nextVideoPacket);
     }
+  }
+
+  /** Sends a viewer that has just joined what the others got since the last keyframe, if that is not much. */
+  #catchUp(viewer: Viewer): boolean {
+    if (this.#keyFrame === null || this.#clock() - this.#keyFrame.atMs >= CATCH_UP_MS) return false;
+    const { packet: begin } = this.#keyFrame;
+    const end = this.#nextVideoPacket;
+    if (!this.#rings.video.has(begin) || this.#catchUpPackets + end - begin > CATCH_UP_PACKETS) return false;
+    this.#catchUpPackets += end - begin;
+    viewer.catchUp(begin, end);
+    return true;
   }
 
   #tick(): void {

@@ -29,7 +29,8 @@ export interface ViewerStats {
 /** Silence after which a viewer is gone: Chromium reports on a picture every second, on sound alone every 5 ± 2.5. */
 const SILENCE_LIMIT_MS = 5000;
 const AUDIO_SILENCE_LIMIT_MS = 15_000;
-const CONNECT_LIMIT_MS = 15_000;
+/** ICE and DTLS take a second even over slow networks; until then a viewer holds a place that others could have. */
+const CONNECT_LIMIT_MS = 5000;
 const KEY_FRAME_PATIENCE_MS = 1000;
 
 /** What a viewer needs from the hub. */
@@ -38,6 +39,8 @@ export interface ViewerContext {
   wallClock: () => number;
   originWallMs: () => number;
   requestIdr: () => void;
+  /** Sends the viewer what it needs to begin at once; false when it has to wait for a keyframe. */
+  catchUp: (viewer: Viewer) => boolean;
 }
 
 /** The hub's side of one viewer: which pictures it gets, and what it says about them. */
@@ -81,7 +84,19 @@ export class Viewer implements RtcpHandler, Closable {
     if (this.#state !== 'connecting') return;
     this.#state = 'connected';
     this.#silentMs = 0;
-    if (this.video !== null) this.#context.requestIdr();
+    if (this.video !== null && !this.#context.catchUp(this)) this.#context.requestIdr();
+  }
+
+  /**
+   * Sends what it missed since the last keyframe; it then goes on with the packets that follow.
+   * @param begin ring number of the keyframe's first packet
+   * @param end of the next packet that all viewers get
+   */
+  catchUp(begin: number, end: number): void {
+    this.#needsKeyFrame = false;
+    this.#started = true;
+    this.#takesPicture = true;
+    if (this.video?.catchUp(begin, end) === false) this.losePicture();
   }
 
   /** Decides whether the viewer gets the picture that follows: from its first keyframe on, until one was lost. */

@@ -9,6 +9,10 @@ export class RawViewer {
   /** Everything that came, by stream. */
   readonly video = new RtpTrace();
   readonly audio = new RtpTrace();
+  /** When its first picture was whole, on the clock of `performance.now`; null before. */
+  firstPictureAt: number | null = null;
+  /** Bytes of video that came, with headers. */
+  videoBytes = 0;
   readonly #connection: PeerConnection;
   readonly #tracks: Track[];
   #timer: NodeJS.Timeout | null = null;
@@ -20,7 +24,11 @@ export class RawViewer {
       track.onMessage((packet) => {
         const type = packet[1]!;
         if (type >= 192 && type <= 223) return;
-        ((type & 0x7f) === 111 ? this.audio : this.video).add(packet);
+        if ((type & 0x7f) === 111) return this.audio.add(packet);
+        this.video.add(packet);
+        this.videoBytes += packet.length;
+        // The marker bit is on the last packet of a picture (RFC 6184, section 5.1).
+        if ((type & 0x80) !== 0) this.firstPictureAt ??= performance.now();
       });
     }
   }

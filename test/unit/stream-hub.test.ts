@@ -271,6 +271,52 @@ describe('what a viewer says', () => {
   });
 });
 
+describe('a viewer that joins soon after a keyframe', () => {
+  it('catches up from it at once, and is not behind the others afterwards', async () => {
+    const first = await join('first');
+    hub.sendVideo(picture(10, true));
+    for (let frame = 11; frame < 15; frame += 1) {
+      await vi.advanceTimersByTimeAsync(40);
+      hub.sendVideo(picture(frame));
+    }
+    requestIdr.mockClear();
+    const late = await join('late');
+    hub.sendVideo(picture(15));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(requestIdr).not.toHaveBeenCalled();
+    const [ofFirst, ofLate] = [first.rtp('video'), late.rtp('video')];
+    expect(ofLate.map(({ payload }) => payload)).toEqual(ofFirst.map(({ payload }) => payload));
+    ofLate.forEach(({ sequence }, i) => expect(sequence).toBe((ofLate[0]!.sequence + i) & 0xffff));
+    // What it missed is shown within 4 ms, what follows at its time.
+    const times = ofLate.filter(({ marker }) => marker).map(({ timestamp }) => timestamp);
+    const steps = times.slice(1).map((time, i) => (time - times[i]!) >>> 0);
+    expect(steps).toEqual([90, 90, 90, 90, 3600]);
+    const again = late.sent.length;
+    late.feedback(205, 1, late.ssrc.video, [ofLate[4]!.sequence >>> 8, ofLate[4]!.sequence & 0xff, 0, 0]);
+    expect(late.sent[again]!.packet).toEqual(late.sent[4]!.packet);
+  });
+
+  it('waits for a keyframe of its own when that one is old, or when a crowd catches up already', async () => {
+    hub.close();
+    hub = makeHub({ maxViewers: 10 });
+    for (const id of ['a', 'b']) await join(id);
+    await vi.advanceTimersByTimeAsync(600);
+    hub.sendVideo(picture(1, true, 400_000));
+    await vi.advanceTimersByTimeAsync(20);
+    requestIdr.mockClear();
+    const crowd = [await join('c'), await join('d'), await join('e')];
+    expect(crowd.map((peer) => peer.rtp('video').length)).toEqual([340, 340, 0]);
+    await vi.advanceTimersByTimeAsync(500);
+    hub.sendVideo(picture(2));
+    expect(requestIdr).toHaveBeenCalledTimes(1);
+    requestIdr.mockClear();
+    await vi.advanceTimersByTimeAsync(600);
+    const lonely = await join('lonely');
+    expect(lonely.rtp('video')).toEqual([]);
+    expect(requestIdr).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe('a slow viewer', () => {
   it('loses pictures up to a keyframe that is asked for, and nobody else does', async () => {
     const [slow, other] = [await join('slow'), await join('other')];
@@ -335,7 +381,7 @@ describe('coming and going', () => {
 
   it('notices who never connects, who falls silent, and who fails', async () => {
     await hub.addViewer('never', OFFER);
-    await vi.advanceTimersByTimeAsync(14_500);
+    await vi.advanceTimersByTimeAsync(4500);
     const [silent, talking] = [await join('silent'), await join('talking')];
     expect(hub.stats().viewers).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(1000);
