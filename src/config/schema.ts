@@ -41,6 +41,13 @@ export const ProfileSchema = z.strictObject({
     .max(1000)
     .default(0)
     .describe('Sound of a live source that is held back to even out uneven delivery, in ms; in front of the queue.'),
+  transitionFrames: z
+    .number()
+    .int()
+    .min(0)
+    .max(8)
+    .default(6)
+    .describe('Frames over which another avatar or size is cross-faded into a running session; 0: a cut.'),
   framePoolSize: z.number().int().min(2).max(32).default(5).describe('Preallocated picture buffers of a session.'),
   idleQuality: z
     .enum(IDLE_QUALITIES)

@@ -4,12 +4,14 @@ import { OPUS_BYTES } from '../stream/encoders/opus-encoder.js';
 import type { LiveOpus } from '../stream/encoders/live-opus.js';
 import type { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import type { StreamHub } from '../stream/stream-hub.js';
+import type { Transition } from '../frames/transition.js';
 import type { Drawing } from './drawing.js';
 import type { SoundInput } from './sound-input.js';
 
 /** What a session holds now; the parts change when it is updated. */
 export interface SessionParts {
   drawing: Drawing;
+  transition: Transition | null;
   video: VideoEncoder;
   opus: LiveOpus;
   sound: SoundInput;
@@ -32,6 +34,7 @@ export class SessionMemory implements Closable {
     this.#users = [
       user('frame pool', 'pool', () => framePool(parts().drawing)),
       user('canvas', 'asset', () => fixed(parts().drawing.canvas?.bytes ?? 0)),
+      user('transition', 'asset', () => fixed(parts().transition?.bytes ?? 0)),
       user('face engine', 'asset', () => fixed(parts().drawing.engine.bytes)),
       { ...user('resize buffers', 'cache', () => resize(parts().drawing)), trim: () => parts().drawing.fit.trim() },
       user('video encoder', 'asset', () => fixed(parts().video.bytes)),

@@ -7,6 +7,7 @@ import { IdleCadence } from '../frames/idle-cadence.js';
 import { PictureMaker } from '../frames/picture-maker.js';
 import { RateMeter } from '../frames/rate-meter.js';
 import { drawTimeCode } from '../frames/time-code.js';
+import { Transition } from '../frames/transition.js';
 import type { Loan } from '../guard/image-cache.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { LiveOpus } from '../stream/encoders/live-opus.js';
@@ -82,6 +83,7 @@ export class StageSession implements Closable {
   #avatar: Loan<BakedAvatar>;
   #bakedPath: string;
   #drawing: Drawing;
+  #transition: Transition | null = null;
   #video: VideoEncoder;
   #bitrateShare = 1;
   #originWallMs: number;
@@ -167,6 +169,7 @@ export class StageSession implements Closable {
     });
     const held = () => ({
       drawing: this.#drawing,
+      transition: this.#transition,
       video: this.#video,
       opus: this.#opus,
       sound: this.#sound,
@@ -266,6 +269,7 @@ export class StageSession implements Closable {
     this.#hub.close();
     this.#sound.close();
     this.#pictures.close();
+    this.#endTransition();
     this.#video.close();
     this.#opus.close();
     this.#drawing.close();
@@ -314,7 +318,7 @@ export class StageSession implements Closable {
       this.#avatar = avatar;
       this.#bakedPath = bakedPath ?? this.#bakedPath;
     }
-    if (drawing) this.#show(drawing);
+    if (drawing) this.#show(drawing, profile);
     else this.#drawing.pool.resize(profile.framePoolSize);
     if (video) {
       this.#video.close();
@@ -330,12 +334,28 @@ export class StageSession implements Closable {
     return { idr: video !== null };
   }
 
-  #show(drawing: Drawing): void {
+  #show(drawing: Drawing, profile: SessionProfile): void {
     const old = this.#drawing;
+    if (this.#hub.viewerCount > 0 && profile.transitionFrames > 0) this.#fadeFrom(old, profile);
     this.#drawing = drawing;
     this.#pictures.show(drawing.engine);
     old.close();
     this.#lostFrames += old.pool.stats().outstanding;
+  }
+
+  /** The face as it is now, drawn once more by what is about to go, is what the next frames fade from. */
+  #fadeFrom(old: Drawing, profile: SessionProfile): void {
+    const frame = old.pool.acquire();
+    if (!frame) return;
+    old.draw(this.#pictures, frame, this.#frame);
+    this.#endTransition();
+    this.#transition = new Transition(frame, profile, profile.transitionFrames);
+    old.pool.release(frame);
+  }
+
+  #endTransition(): void {
+    this.#transition?.close();
+    this.#transition = null;
   }
 
   /** Only while somebody watches: an encoder that encodes nothing holds next to no memory. */
@@ -391,11 +411,12 @@ export class StageSession implements Closable {
 
   /** Whether somebody should get to see picture `n`. */
   #isDue(n: number, fading: boolean): boolean {
-    const due = this.#cadence.due(n, fading || this.#sound.utterance !== null);
+    const due = this.#cadence.due(n, fading || this.#transition !== null || this.#sound.utterance !== null);
     const watched = this.#hub.viewerCount > 0;
     // Rates are of the time in which somebody watches: the seconds before would make them look slow.
     if (watched !== this.#watched) {
       this.#watched = watched;
+      if (!watched) this.#endTransition();
       this.#due.start();
       this.#loop.restartRate();
     }
@@ -412,6 +433,7 @@ export class StageSession implements Closable {
     try {
       if (this.#cadence.bitrateShare !== this.#bitrateShare) this.#applyBitrate();
       this.#drawing.draw(this.#pictures, frame, n);
+      if (this.#transition?.blend(frame)) this.#endTransition();
       if (this.#timecode) drawTimeCode(frame, n);
       const forceIdr = this.#forceIdr;
       this.#forceIdr = false;
