@@ -66,7 +66,14 @@ const VOICES = [
   { id: 'espeak:cmn', name: 'Mandarin', engine: 'espeak', languages: ['cmn', 'zh'], gender: 'male' },
 ];
 
-const PROFILE = { width: 1280, height: 720, bitrateKbps: 2500, maxQueueSize: 3, idleQuality: 'full' };
+const PROFILE = {
+  width: 1280,
+  height: 720,
+  bitrateKbps: 2500,
+  maxQueueSize: 3,
+  jitterBufferMs: 0,
+  idleQuality: 'full',
+};
 
 function session(id: string, state: string) {
   return {
@@ -244,7 +251,11 @@ export async function startMockApi(publisher: () => Promise<Page>): Promise<Mock
   app.get('/api/v1/config', (_request, reply) =>
     api.older
       ? missing(reply)
-      : { config: { memory: { maxMemoryMb: limitMb } }, live: ['memory.maxMemoryMb'], source: {} },
+      : {
+          config: { memory: { maxMemoryMb: limitMb }, limits: { maxTextChars: 5000 } },
+          live: ['memory.maxMemoryMb'],
+          source: {},
+        },
   );
   app.get('/api/v1/report', (_request, reply) => (api.older ? missing(reply) : { contract: { needMb: 409.8 } }));
   app.get('/api/v1/events', (_request, reply) => {

@@ -76,9 +76,11 @@ describe('speaking in the studio', () => {
     expect(lines).toEqual(['Interrupted after 1.2 s.']);
   });
 
-  it('cuts long texts in the log', async () => {
+  it('says when a text is longer than the server takes, and cuts long ones in the log', async () => {
     const page = await pages.open('/studio');
     const box = page.getByRole('textbox', { name: 'Text to speak' });
+    await box.fill('x'.repeat(5001));
+    await page.getByText('5001 characters, 5000 at most').waitFor();
     await box.fill('many words '.repeat(100));
     await box.press('Enter');
     const line = page.getByRole('log').getByText('Speaks: many words');
@@ -294,6 +296,8 @@ describe('watching the server in the studio', () => {
     await page.getByRole('status').getByText('Idle quality is half').waitFor();
     await page.getByLabel('Sound buffer', { exact: true }).fill('5');
     await page.getByRole('status').getByText('The buffer holds 200 ms').waitFor();
+    await page.getByLabel('Jitter buffer').fill('120');
+    await page.getByRole('status').getByText('Live sound is held back by 120 ms.').waitFor();
     await page.getByLabel('Size and quality').selectOption('low');
     await page.getByRole('status').getByText('“low” now. Viewers got a new keyframe.').waitFor();
     await page.getByLabel('Memory limit').fill('1500');
@@ -301,6 +305,7 @@ describe('watching the server in the studio', () => {
     expect(pages.api.patches.slice(1).map(({ body }) => body)).toEqual([
       { session: { idleQuality: 'half' } },
       { session: { maxQueueSize: 5 } },
+      { session: { jitterBufferMs: 120 } },
       { preset: 'low' },
       { memory: { maxMemoryMb: 1500 } },
     ]);

@@ -17,6 +17,7 @@ export class FiguresPanel {
   #info = null;
   #server = null;
   #received = null;
+  #soundOnly = false;
   #rows = new Map();
   #drops = { count: Infinity, atMs: -Infinity };
   #render = batched(() => this.#show());
@@ -30,6 +31,12 @@ export class FiguresPanel {
   /** Statistics of the preview's own connection (`dh-stats`), or null. */
   received(stats) {
     this.#received = stats;
+    this.#render();
+  }
+
+  /** The preview gets no picture, because this browser has no codec for it. */
+  soundOnly(soundOnly) {
+    this.#soundOnly = soundOnly;
     this.#render();
   }
 
@@ -82,7 +89,7 @@ export class FiguresPanel {
     );
     this.#row(
       'Preview',
-      preview ? `${numberText(preview.fps, 0)} fps` : '–',
+      this.#soundOnly ? 'sound only' : preview ? `${numberText(preview.fps, 0)} fps` : '–',
       preview && preview.roundTripMs !== null
         ? `${numberText(preview.roundTripMs, 0)} ms away, ${preview.packetsLost} lost`
         : '',
@@ -91,7 +98,13 @@ export class FiguresPanel {
   }
 
   #showUtterance(utterance) {
-    const text = utterance ? `${durationText(utterance.playedMs)}${utterance.text ? ` · ${utterance.text}` : ''}` : '';
+    // A session that is down although its stage runs says why.
+    const refusal = this.#info?.refusal;
+    const text = refusal
+      ? [refusal.message, refusal.hint].filter(Boolean).join(' ')
+      : utterance
+        ? `${durationText(utterance.playedMs)}${utterance.text ? ` · ${utterance.text}` : ''}`
+        : '';
     setText(byId('utterance'), text);
     byId('utterance').title = utterance?.text ?? '';
     byId('interrupt').disabled = !this.#info;

@@ -42,6 +42,7 @@ let lastStarted = '';
 let dropped = 0;
 let noSession = 'There is no session.';
 
+tune.addEventListener('config', ({ detail }) => speak.setLimit(detail.config.limits?.maxTextChars));
 serverFeed.addEventListener('history', ({ detail }) => charts.history(detail.data));
 serverFeed.addEventListener('alerts', ({ detail }) => server.alerts(detail.data));
 serverFeed.addEventListener('memory', ({ detail }) => {
@@ -60,6 +61,7 @@ sessions.addEventListener('list', ({ detail }) => {
 mic.addEventListener('talking', ({ detail }) => waiting.talking(detail.talking));
 viewer.addEventListener('dh-stats', ({ detail }) => figures.received(detail));
 viewer.addEventListener('dh-state', ({ detail }) => {
+  figures.soundOnly(!detail.picture);
   if (detail.state !== 'live') figures.received(null);
 });
 byId('interrupt').addEventListener('click', () => void stopTalking());
@@ -123,6 +125,8 @@ function report({ name, data }) {
       lastStarted = data.utteranceId;
       return logLine(data.text ? `Speaks: ${data.text}` : 'Began to speak.');
     case 'utterance.ended':
+      // Why, a warning has said.
+      if (data.error) return logLine(`Broke off${heard}.`, 'error');
       return logLine(`Finished${heard}.`);
     case 'utterance.interrupted':
       if (data.playedMs === 0 && data.utteranceId !== lastStarted) return countDropped();
@@ -149,9 +153,12 @@ function reportServer({ name, data }) {
         data.what === 'step' ? 'warning' : 'info',
       );
     case 'stage':
-      return data.what === 'down'
-        ? logLine(`Stage ${data.index} is replaced: ${data.reason ?? ''}`, 'warning')
-        : undefined;
+      if (data.what === 'down') return logLine(`Stage ${data.index} is replaced: ${data.reason ?? ''}`, 'warning');
+      if (data.what !== 'starved') return undefined;
+      return logLine(
+        `Stage ${data.index} got no CPU for ${durationText(data.waitedMs)}: this machine has too much to do.`,
+        'warning',
+      );
     case 'config.changed':
       return void tune.loadConfig();
     default:

@@ -15,6 +15,7 @@ export class SpeakPanel {
   #said = [];
   #recalled = 0;
   #sending = false;
+  #maxChars = Infinity;
 
   /** @param {() => string | null} sessionId the session that speaks */
   constructor(sessionId) {
@@ -34,6 +35,12 @@ export class SpeakPanel {
     voice.addEventListener('change', () => localStorage.setItem('dh-live.voice', voice.value));
     language.addEventListener('change', () => localStorage.setItem('dh-live.language', language.value));
     this.#showVoices();
+  }
+
+  /** The longest text that the server takes. */
+  setLimit(maxChars) {
+    this.#maxChars = maxChars ?? Infinity;
+    this.#count();
   }
 
   setVoices(voices) {
@@ -61,7 +68,10 @@ export class SpeakPanel {
 
   #count() {
     const length = [...text.value].length;
-    setText(byId('count'), length === 1 ? '1 character' : `${length} characters`);
+    const over = length > this.#maxChars;
+    const words = length === 1 ? '1 character' : `${length} characters`;
+    setText(byId('count'), over ? `${words}, ${this.#maxChars} at most` : words);
+    byId('count').classList.toggle('error', over);
   }
 
   #onKey(event) {

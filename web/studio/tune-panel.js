@@ -9,8 +9,8 @@ const CHUNK_MS = 40;
 const QUALITIES = ['full', 'half', 'low'];
 const QUALITY_TEXTS = ['full: 25 pictures a second', 'half: 12.5 a second', 'low: 5 a second'];
 
-/** Changes settings while everything runs: those of the session on show, and the server's memory limit. */
-export class TunePanel {
+/** Changes settings while everything runs: those of the session on show, and the server's memory limit. Event `config` {config}: the server's settings. */
+export class TunePanel extends EventTarget {
   #sessionId;
   #profile = null;
   #preset = '';
@@ -21,6 +21,7 @@ export class TunePanel {
 
   /** `sessionId`: gives the session on show. */
   constructor(sessionId) {
+    super();
     this.#sessionId = sessionId;
     this.#sliders = {
       bitrateKbps: this.#slider('tune-bitrate', {
@@ -31,6 +32,11 @@ export class TunePanel {
         text: (value) => `${value * CHUNK_MS} ms`,
         send: (value) =>
           this.#change({ session: { maxQueueSize: value } }, `The buffer holds ${value * CHUNK_MS} ms of live sound.`),
+      }),
+      jitterBufferMs: this.#slider('tune-jitter', {
+        text: (value) => `${value} ms`,
+        send: (value) =>
+          this.#change({ session: { jitterBufferMs: value } }, `Live sound is held back by ${value} ms.`),
       }),
       idleQuality: this.#slider('tune-idle', {
         text: (value) => QUALITY_TEXTS[value] ?? '',
@@ -57,7 +63,8 @@ export class TunePanel {
     byId('tune-session').hidden = !this.#profile;
     this.#showCard();
     if (!this.#profile) return;
-    for (const name of ['bitrateKbps', 'maxQueueSize', 'idleQuality']) this.#sliders[name].show(this.#profile[name]);
+    for (const name of ['bitrateKbps', 'maxQueueSize', 'jitterBufferMs', 'idleQuality'])
+      this.#sliders[name].show(this.#profile[name]);
     if (info.preset !== this.#preset) {
       this.#preset = info.preset;
       this.#showPresets();
@@ -68,6 +75,7 @@ export class TunePanel {
   async loadConfig() {
     try {
       this.#config = await getConfig();
+      this.dispatchEvent(new CustomEvent('config', { detail: { config: this.#config.config } }));
     } catch {
       this.#config = null; // an older server, or one that is away
     }
