@@ -9,6 +9,8 @@ import { Session, type SessionOptions } from './session.js';
 import type { StageProcess } from './stage-process.js';
 import type { Supervisor } from './supervisor.js';
 
+/** A change can take as long as a drawing: more than so many that wait in a session have no answer in a usual time. */
+const MAX_WAITING_CHANGES = 3;
 /** Ids of sessions: what is safe in a URL, a file name and a log. */
 const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
 
@@ -138,11 +140,16 @@ export class SessionRegistry extends EventEmitter<RegistryEventMap> {
 
   /**
    * Changes a running session: what the preset says, then what `session` says, then what stays. A new size or avatar is
-   * drawn first, which can take a while; everybody watches on meanwhile. Throws `session_not_found`,
+   * drawn first, which can take a while; everybody watches on meanwhile. Throws `session_not_found`, `queue_full`,
    * `preset_not_found`, `avatar_not_found`, `bad_request` that names the field.
    */
   async update(id: string, change: SessionChange): Promise<{ session: Session; idr: boolean }> {
     const session = this.get(id);
+    if (session.waitingChanges >= MAX_WAITING_CHANGES) {
+      throw new DhError('queue_full', `${session.waitingChanges} changes of session "${id}" wait already.`, {
+        hint: 'Wait for their answers: for each new size or avatar, the avatar is drawn first.',
+      });
+    }
     const { idr } = await session.update(async (now) => {
       const { avatar = now.avatar, preset = now.preset } = change;
       const base = change.preset === undefined ? now.profile : loadPreset(change.preset).session;

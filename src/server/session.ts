@@ -64,6 +64,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   #retryMs = FIRST_RETRY;
   #stats: StageSessionStats | null = null;
   #changes: Promise<unknown> = Promise.resolve();
+  #waitingChanges = 0;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #listeners: [name: string, listener: (...args: never[]) => void][] = [];
 
@@ -93,6 +94,11 @@ export class Session extends EventEmitter<SessionEventMap> {
     );
     this.#listen();
     if (stage.ready) void this.#reopen();
+  }
+
+  /** Changes that wait for the one that is being made. */
+  get waitingChanges(): number {
+    return this.#waitingChanges;
   }
 
   /** What it is like now; `update` replaces it. */
@@ -196,7 +202,10 @@ export class Session extends EventEmitter<SessionEventMap> {
    * was. `idr`: viewers got a new encoder's keyframe. Throws what `plan` throws, `avatar_invalid`, `session_not_found`.
    */
   update(plan: (now: SessionOptions) => SessionUpdate | Promise<SessionUpdate>): Promise<{ idr: boolean }> {
+    this.#waitingChanges += 1;
     const done = this.#changes.then(async () => {
+      this.#waitingChanges -= 1;
+      this.#checkNotEnded(); // nothing is drawn for nobody
       const change = await plan(this.#options);
       const bakedPath = change.bakedPath === undefined ? null : await change.bakedPath;
       return this.#inTurn(() => this.#update(change, bakedPath));
@@ -219,7 +228,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   }
 
   async #update(change: SessionUpdate, bakedPath: string | null): Promise<{ idr: boolean }> {
-    if (this.#closed) throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
+    this.#checkNotEnded();
     const next = { ...this.#options, ...change };
     let idr = false;
     try {
@@ -232,6 +241,10 @@ export class Session extends EventEmitter<SessionEventMap> {
     }
     this.#options = next;
     return { idr };
+  }
+
+  #checkNotEnded(): void {
+    if (this.#closed) throw new DhError('session_not_found', `Session "${this.id}" has ended.`);
   }
 
   /** Opening and changing the session in its stage never overlap. */

@@ -76,6 +76,22 @@ test('updates wait for each other, and each sees what the one before has made', 
   expect(session.options.profile).toMatchObject({ maxQueueSize: 7, bitrateKbps: 900 });
 });
 
+test('those that wait are counted, and end with their session before anything is drawn for them', async () => {
+  let baked!: (path: string) => void;
+  const bakedPath = new Promise<string>((resolve) => (baked = resolve));
+  const first = session.update(() => ({ bakedPath }));
+  const plan = vi.fn(() => ({ maxViewers: 1 }));
+  const second = session.update(plan);
+  await turn();
+  expect(session.waitingChanges).toBe(1);
+  await session.close();
+  baked('/baked/late');
+  await expect(first).rejects.toMatchObject({ code: 'session_not_found' });
+  await expect(second).rejects.toMatchObject({ code: 'session_not_found' });
+  expect(plan).not.toHaveBeenCalled();
+  expect(session.waitingChanges).toBe(0);
+});
+
 test('one that is refused, or whose avatar cannot be drawn, leaves everything as it was', async () => {
   stage.answer = async () => {
     throw new DhError('avatar_invalid', 'damaged');
