@@ -11,6 +11,11 @@ import { checkOpenFiles } from '../server/open-files.js';
 import { autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
 
+/** Exit code after an error that nobody expected. */
+const CRASHED = 70;
+/** Time for stopping in order after one, in ms. */
+const CRASH_TIMEOUT = 5_000;
+
 interface Flags {
   preset?: string;
   config?: string;
@@ -66,8 +71,18 @@ async function serve(flags: Flags): Promise<void> {
 
   const stop = (reason: string): void => {
     log.info({ reason }, 'stopping');
-    void control.close().then(() => process.exit(0));
+    void control.close().then(() => process.exit(process.exitCode ?? 0));
   };
+  // Nobody knows in which state the rest is: a service manager starts it anew, and renders go on then.
+  const fail = (error: unknown): void => {
+    log.fatal({ err: error }, 'unexpected error: the server stops');
+    if (process.exitCode === CRASHED) return;
+    process.exitCode = CRASHED;
+    setTimeout(() => process.exit(CRASHED), CRASH_TIMEOUT).unref();
+    stop('crash');
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
   // A second Ctrl+C does not wait.
   let asked = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,4 +1,5 @@
 import type { Clock } from '../units.js';
+import { ownMemory } from '../own-memory.js';
 
 /** What pieces of work under one label did to the memory of the process, over the last ones of them. */
 export interface ScopeFigures {
@@ -60,7 +61,7 @@ export class MemoryScopes {
 
   constructor({ clock, memory, limits = {} }: ScopeOptions = {}) {
     this.#clock = clock ?? (() => performance.now());
-    this.#memory = memory ?? (() => process.memoryUsage());
+    this.#memory = memory ?? ownMemory;
     this.configure(limits);
   }
 

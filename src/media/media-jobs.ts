@@ -3,6 +3,7 @@ import { FFmpegError } from 'node-av/lib';
 import { DhError } from '../errors.js';
 import { MOST_PIECE_SAMPLES, type MediaFunctions, type OpenOptions, type Piece, type Reply } from './media-protocol.js';
 import { samplesOf, SoundFile, type SoundInfo } from './sound-file.js';
+import { ownRssBytes } from '../own-memory.js';
 
 /**
  * How far a stated length may be above the limit before the file is refused at once: in these formats it is an
@@ -98,9 +99,9 @@ function nothingInside(file: SoundFile): DhError {
 async function reply<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     const value = await run();
-    return { value, rssBytes: process.memoryUsage.rss() };
+    return { value, rssBytes: ownRssBytes() };
   } catch (error) {
-    return { error: explain(error).toJSON(), rssBytes: process.memoryUsage.rss() };
+    return { error: explain(error).toJSON(), rssBytes: ownRssBytes() };
   }
 }
 

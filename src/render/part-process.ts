@@ -7,6 +7,7 @@ import { endWithParent, sendToParent } from '../rpc/parent.js';
 import type { PartJob } from './part-job.js';
 import { renderPart } from './render-part.js';
 import { StillTemplates } from './still-templates.js';
+import { ownRssBytes } from '../own-memory.js';
 
 /** What a part process says; samples count from the part's start. */
 export type PartReply =
@@ -23,7 +24,7 @@ const send: (reply: PartReply) => void = sendToParent;
 process.on('message', (job: PartJob) => {
   stills ??= new StillTemplates(job.output);
   const onProgress = (samples: number): void => {
-    send({ kind: 'progress', samples, rssBytes: process.memoryUsage.rss() });
+    send({ kind: 'progress', samples, rssBytes: ownRssBytes() });
   };
   renderPart(job, { stills, onProgress }).then(
     (bytes) => send({ kind: 'done', bytes }),

@@ -19,6 +19,7 @@ import type { RenderResult } from './render-events.js';
 import { renderIndex } from './render-index.js';
 import type { RenderSettings, RenderTools } from './render-settings.js';
 import { WORK } from './work.js';
+import { ownRssBytes } from '../own-memory.js';
 
 /** Bytes a second that pictures take, as far as that can be told beforehand. */
 const STILL_BYTES_PER_S = 12_000;
@@ -58,7 +59,7 @@ class Render {
     this.#signal = AbortSignal.any([tools.signal, this.#stop.signal]);
     this.#meter = new ProgressMeter({
       clock: tools.clock,
-      rssBytes: () => process.memoryUsage.rss() + tools.preparer.rssBytes() + this.#output.rssBytes(),
+      rssBytes: () => ownRssBytes() + tools.preparer.rssBytes() + this.#output.rssBytes(),
       onProgress: (progress) => tools.onEvent({ event: 'progress', ...progress }),
     });
     const parts = { files: this.#files, meter: this.#meter, stop: this.#stop, signal: this.#signal };

@@ -11,6 +11,7 @@ import type { TrimLevel } from '../guard/memory-registry.js';
 import type { Closable, MemoryLoan } from '../units.js';
 import { contractOf } from './server-contract.js';
 import type { StageProcess } from './stage-process.js';
+import { ownRssBytes } from '../own-memory.js';
 
 export interface ServerLoansParts {
   config: () => Config;
@@ -215,7 +216,7 @@ export class ServerLoans implements Closable {
       // Until the voices are loaded an avatar can be drawn with their memory.
       const voicesMb = before !== undefined && !this.#voicesLoaded ? 0 : this.#voicesMb();
       const mb = controlMb + sessions * controlSessionMb + voicesMb;
-      return { accountedBytes: mb * MB, rssBytes: process.memoryUsage.rss() };
+      return { accountedBytes: mb * MB, rssBytes: ownRssBytes() };
     }
     const stage = stages.find(({ index }) => lender === `stage-${index}`);
     const usedMb = stage ? sumMb(stageItems(lender, sizesOn(stage, before), 1)) : 0;

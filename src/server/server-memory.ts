@@ -12,6 +12,7 @@ import type { ServerLoans } from './server-loans.js';
 import type { ServerEvents } from './server-events.js';
 import type { ProcessFigures } from './server-stats.js';
 import type { StageProcess } from './stage-process.js';
+import { ownRssBytes } from '../own-memory.js';
 
 export interface ServerMemoryParts {
   config: () => MemoryConfig;
@@ -69,7 +70,7 @@ export class ServerMemory {
       settings: this.#ownSettings(),
       actions: { refuse: () => undefined },
       clock,
-      rss: () => process.memoryUsage.rss(),
+      rss: ownRssBytes,
       gc: globalThis.gc && ((): void => this.#collect()),
       onEvent: (event) => this.#tell(event),
     });
@@ -99,7 +100,7 @@ export class ServerMemory {
       });
       stage.on('down', (reason) => parts.events.tell('stage', { index: stage.index, what: 'down', reason }));
     }
-    this.#sampler = setInterval(() => void this.#sample(), SAMPLE_INTERVAL);
+    this.#sampler = setInterval(() => void this.#sample().catch(ignore), SAMPLE_INTERVAL);
     this.#sampler.unref();
     this.#timer = this.#watch(config.checkIntervalMs);
   }
@@ -250,7 +251,7 @@ export class ServerMemory {
   }
 
   #watchedBytes(): number {
-    let sum = process.memoryUsage.rss();
+    let sum = ownRssBytes();
     for (const { pid, heartbeat } of this.#parts.stages) if (pid !== null && heartbeat) sum += heartbeat.guard.rssBytes;
     return sum;
   }
@@ -287,5 +288,5 @@ export class ServerMemory {
   }
 }
 
-/** A stage that went away has nothing to trim. */
+/** A stage that went away has nothing to trim; what cannot be measured now stays as it was. */
 function ignore(): void {}

@@ -9,6 +9,7 @@ import type { ProcessFigures, ServerStats } from './server-stats.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { StageProcess } from './stage-process.js';
 import { ThreadLoad, readThreadTimes } from './thread-load.js';
+import { ownMemory } from '../own-memory.js';
 
 export interface ServerReaderParts {
   stats: Pick<ServerStats, 'processes'>;
@@ -82,7 +83,7 @@ export class ServerReader implements Closable {
     const own = name === 'control';
     const beat = stage?.heartbeat ?? null;
     const guard = own ? this.#parts.controlGuard() : (beat?.guard ?? null);
-    const memory = own ? process.memoryUsage() : null;
+    const memory = own ? ownMemory() : null;
     return {
       name,
       pid,

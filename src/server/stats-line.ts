@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ServerStats } from './server-stats.js';
+import type { ProcessFigures, ServerStats } from './server-stats.js';
 
 /**
  * Writes one line of figures per session every `intervalS` seconds; 0: none. A session at rest, which says nothing and has
@@ -15,11 +15,12 @@ export function startStatsLine(
   let resting = new Set<string>();
   const sampler = setInterval(
     () => {
-      void stats.processes().then((all) => samples.push(all.reduce((sum, { rssBytes }) => sum + rssBytes, 0)));
+      const keep = (all: ProcessFigures[]) => samples.push(all.reduce((sum, { rssBytes }) => sum + rssBytes, 0));
+      stats.processes().then(keep, ignore);
     },
     Math.min(2_000, intervalS * 500),
   );
-  const writer = setInterval(() => void write(), intervalS * 1000);
+  const writer = setInterval(() => void write().catch(ignore), intervalS * 1000);
   const write = async (): Promise<void> => {
     const { sessions } = await stats.server();
     const meanMb = samples.reduce((sum, bytes) => sum + bytes, 0) / Math.max(1, samples.length) / 1e6;
@@ -52,6 +53,9 @@ export function startStatsLine(
     },
   };
 }
+
+/** What cannot be measured now is left out. */
+function ignore(): void {}
 
 function atRest({ state, viewers }: { state: string; viewers: number }): boolean {
   return state === 'idle' && viewers === 0;

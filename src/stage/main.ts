@@ -9,6 +9,7 @@ import { StageOptionsSchema } from './options.js';
 import type { StageApi, StageEvents } from './protocol.js';
 import { Stage } from './stage.js';
 import { warmUpLibraries } from './warm-up.js';
+import { ownRssBytes } from '../own-memory.js';
 
 /** Entry of the stage process. It lives as long as control does: without the channel it ends. */
 
@@ -30,11 +31,11 @@ const watchdog: MemoryWatchdog = new MemoryWatchdog({
     refuse: (on) => stage.relief.refuse(on),
     endHeaviest: () => stage.relief.endHeaviest(),
     restart: () => {
-      void events.overMemory.asEvent(process.memoryUsage.rss());
+      void events.overMemory.asEvent(ownRssBytes());
     },
   },
   clock: () => performance.now(),
-  rss: () => process.memoryUsage.rss(),
+  rss: ownRssBytes,
   gc: globalThis.gc && (() => void globalThis.gc?.()),
   onEvent: (event) => void events.guard.asEvent(event),
 });

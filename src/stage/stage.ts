@@ -10,6 +10,7 @@ import type { IdleQuality } from '../config/schema.js';
 import type { StageOptions } from './options.js';
 import type { Heartbeat, SessionSpec, ShutdownReport, StageApi, StageEvents } from './protocol.js';
 import { StageSession } from './session.js';
+import { ownMemory } from '../own-memory.js';
 
 /** What the process around the sessions gives and does. */
 export interface StageHost {
@@ -82,7 +83,7 @@ export class Stage {
   };
 
   heartbeat(): Heartbeat {
-    const { rss, heapUsed, external } = process.memoryUsage();
+    const { rss, heapUsed, external } = ownMemory();
     return {
       memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
       sessions: [...this.#sessions.values()].map((session) => session.stats()),

@@ -9,6 +9,8 @@ const RETRY_AFTER_S = 1;
 /** Characters of a message that repeats what a client sent. */
 const MOST_SHOWN = 300;
 
+const NO_FILES = new Set(['EMFILE', 'ENFILE']);
+
 /** Checks a body or query against its schema. Throws `bad_request` that names the field. */
 export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
   const result = schema.safeParse(value ?? {});
@@ -35,7 +37,19 @@ export function errorHandler(log: Logger) {
   };
 }
 
+/** The code of the system for what went wrong, perhaps below what it is told as. */
+function fileErrorOf(error: unknown): string {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return cause?.code ?? code ?? '';
+}
+
 function translate(error: FastifyError, request: FastifyRequest): DhError {
+  if (NO_FILES.has(fileErrorOf(error))) {
+    return new DhError('task_limit', 'The server has as many files open as it may have.', {
+      hint: 'Try again in a second; raise ulimit -n when it stays so.',
+      cause: error,
+    });
+  }
   if (error instanceof DhError) return error;
   const whep = request.routeOptions.url?.startsWith('/whep') ?? false;
   switch (error.code) {
