@@ -57,6 +57,7 @@ export class DhLiveViewer extends HTMLElement {
   #resize = null;
   #everSound = false;
   #userPaused = false;
+  #sound = { muted: true, volume: 1 };
   #placed = '';
   #idleTimer = 0;
 
@@ -257,7 +258,10 @@ export class DhLiveViewer extends HTMLElement {
     mute.setAttribute('aria-label', silent ? 'Turn sound on (m)' : 'Turn sound off (m)');
     mute.title = mute.getAttribute('aria-label');
     volume.value = String(video.muted ? 0 : Math.round(video.volume * 100));
-    this.#emit('dh-sound', { muted: video.muted, volume: video.volume });
+    const { muted, volume: level } = video;
+    if (muted === this.#sound.muted && level === this.#sound.volume) return;
+    this.#sound = { muted, volume: level };
+    this.#emit('dh-sound', { muted, volume: level });
   }
 
   #showPause() {

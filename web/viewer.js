@@ -15,10 +15,14 @@ viewer.addEventListener('dh-state', ({ detail }) => {
 // Who turned the sound on hears it after a reload as well, where the browser allows that.
 try {
   viewer.muted = localStorage.getItem('dh-live.sound') !== 'on';
-  viewer.addEventListener('dh-sound', ({ detail }) => {
-    // A browser that refuses the sound mutes it, too: only what a person did counts.
-    if (navigator.userActivation?.hasBeenActive) localStorage.setItem('dh-live.sound', detail.muted ? 'off' : 'on');
-  });
+  // A browser that refuses the sound mutes it, too: only what a click or a key changed is kept.
+  const keep = () => {
+    const before = viewer.muted;
+    setTimeout(() => {
+      if (viewer.muted !== before) localStorage.setItem('dh-live.sound', viewer.muted ? 'off' : 'on');
+    });
+  };
+  for (const name of ['click', 'keydown', 'input']) document.addEventListener(name, keep, true);
 } catch {
   // A browser that keeps nothing for this page.
 }

@@ -66,7 +66,7 @@ export class WhepClient extends EventTarget {
   #token;
   #stallMs;
   #backoff;
-  #quick = new Backoff({ minMs: 80, maxMs: 300, factor: 1.5 });
+  #quick = new Backoff({ minMs: 80, maxMs: 200, factor: 1.5 });
   #state = 'closed';
   #running = false;
   #wasLive = false;

@@ -36,6 +36,9 @@ describe('the viewer page', () => {
     const page = await pages.open('/');
     await live(page);
     expect(await page.evaluate(`${video}.muted`)).toBe(true);
+    await page.evaluate(
+      'window.heard = []; document.addEventListener("dh-sound", (event) => heard.push(event.detail))',
+    );
     const button = page.getByRole('button', { name: 'Turn sound on', exact: true });
     await button.click();
     expect(await page.evaluate(`[${video}.muted, ${video}.paused]`)).toEqual([false, false]);
@@ -45,10 +48,17 @@ describe('the viewer page', () => {
     expect(await button.isVisible()).toBe(false);
     await page.keyboard.press('m');
     expect(await page.evaluate(`${video}.muted`)).toBe(false);
+    await expect.poll(() => page.evaluate('heard.map(({ muted }) => muted)')).toEqual([false, true, false]);
+    // The next load of the page knows it.
+    await expect.poll(() => page.evaluate('localStorage.getItem("dh-live.sound")')).toBe('on');
     await page.locator('dh-live-viewer').click({ position: { x: 300, y: 200 } });
     await page.keyboard.press(' ');
     expect(await page.evaluate(`${video}.paused`)).toBe(true);
     await page.getByText('Paused').waitFor();
+    // The sound is another matter than the picture.
+    await page.keyboard.press('m');
+    await page.keyboard.press('m');
+    expect(await page.evaluate(`[${video}.muted, ${video}.paused]`)).toEqual([false, true]);
     await page.keyboard.press(' ');
     await holds(page, `!${video}.paused`);
     await page.keyboard.press('f');
