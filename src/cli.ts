@@ -27,7 +27,8 @@ for (const command of program.commands) command.exitOverride();
 // Whoever reads the output may have had enough, as `head` has.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`dh-live: The output cannot be written: ${error.message}.\n`);
+  process.exit(1);
 });
 
 // 0: done. 1: it failed. 2: the command line or its input is wrong.

@@ -1,7 +1,7 @@
-import cliProgress from 'cli-progress';
 import type { DhError } from '../errors.js';
 import type { RenderEvent, RenderProgress, RenderResult } from '../render/render-events.js';
 import { mb } from '../render/disk-space.js';
+import { ProgressLine, type Terminal } from './progress-line.js';
 
 /** Clips between two lines where there is no terminal. */
 const LINE_CLIPS = 100;
@@ -15,19 +15,13 @@ const PHASES = {
 /** Shows a render: a bar in a terminal, lines elsewhere, or JSON. */
 export class RenderReport {
   readonly #json: boolean;
-  readonly #bar: cliProgress.SingleBar | null;
+  readonly #bar: ProgressLine | null;
   #prepared = -1;
 
-  constructor({ json, terminal }: { json: boolean; terminal: boolean }) {
+  /** `terminal`: null when the output goes elsewhere. */
+  constructor({ json, terminal }: { json: boolean; terminal: Terminal | null }) {
     this.#json = json;
-    this.#bar =
-      json || !terminal
-        ? null
-        : new cliProgress.SingleBar({
-            format: '{bar} {percentage} %  {what}  {left}{speed}{memory}',
-            hideCursor: true,
-            stream: process.stderr,
-          });
+    this.#bar = json || terminal === null ? null : new ProgressLine(terminal);
   }
 
   tell(event: RenderEvent): void {
@@ -58,7 +52,7 @@ export class RenderReport {
   }
 
   done(result: RenderResult | null): void {
-    this.#bar?.stop();
+    this.#bar?.close();
     if (result === null) return;
     if (this.#json) return print({ event: 'done', ...result });
     const { totalS, tookS, parts, output, bad, peakRssBytes } = result;
@@ -69,15 +63,14 @@ export class RenderReport {
   }
 
   failed(error: DhError): void {
-    this.#bar?.stop();
+    this.#bar?.close();
     if (this.#json) print({ event: 'error', error });
   }
 
   #progress(progress: RenderProgress): void {
     const { phase, clipsDone, clips } = progress;
     if (this.#bar) {
-      if (!this.#bar.isActive) this.#bar.start(100, 0);
-      this.#bar.update(Math.floor(100 * progress.share), this.#fields(progress));
+      this.#bar.show(progress.share, whatOf(progress));
       return;
     }
     if (phase !== 'prepare') return;
@@ -88,21 +81,20 @@ export class RenderReport {
     this.#line(`prepared ${clipsDone}/${clips}${left}, ${mb(progress.rssBytes)}`);
   }
 
-  #fields({ phase, clipsDone, clips, partsDone, parts, leftS, speed, rssBytes }: RenderProgress): object {
-    const counts = phase === 'write' ? `part ${Math.min(partsDone + 1, parts)}/${parts}` : `${clipsDone}/${clips}`;
-    return {
-      what: `${PHASES[phase]} ${counts}`,
-      left: leftS === null ? '' : `${Math.ceil(leftS)} s left  `,
-      speed: speed > 0 ? `${speed.toFixed(1)} × real time  ` : '',
-      memory: mb(rssBytes),
-    };
-  }
-
   #line(text: string): void {
-    // Above the bar, which draws itself again.
-    if (this.#bar?.isActive) process.stderr.write('\r\x1b[K');
-    process.stderr.write(`${text}\n`);
+    if (this.#bar) this.#bar.print(text);
+    else process.stderr.write(`${text}\n`);
   }
+}
+
+function whatOf({ phase, clipsDone, clips, partsDone, parts, leftS, speed, rssBytes }: RenderProgress): string {
+  const counts = phase === 'write' ? `part ${Math.min(partsDone + 1, parts)}/${parts}` : `${clipsDone}/${clips}`;
+  return [
+    `${PHASES[phase]} ${counts}`,
+    ...(leftS === null ? [] : [`${Math.ceil(leftS)} s left`]),
+    ...(speed > 0 ? [`${speed.toFixed(1)} × real time`] : []),
+    mb(rssBytes),
+  ].join('  ');
 }
 
 function print(value: unknown): void {

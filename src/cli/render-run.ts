@@ -52,7 +52,10 @@ const SOUND_KBPS = 96;
 
 /** Runs `dh-live render`. Returns the exit code: 0, or 2 when clips were left out. Throws what `render` throws. */
 export async function runRender(input: string, flags: RenderFlags): Promise<number> {
-  const report = new RenderReport({ json: flags.json === true, terminal: process.stderr.isTTY });
+  const report = new RenderReport({
+    json: flags.json === true,
+    terminal: process.stderr.isTTY ? process.stderr : null,
+  });
   const media = lazy(() => new MediaClient({ idleMs: 100, maxWaiting: 64 }));
   const speech = lazy(() => new SpeechService({ maxCharacters: Number.MAX_SAFE_INTEGER, repeatable: true }));
   const bakes = lazy(() => {

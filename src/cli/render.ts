@@ -13,10 +13,18 @@ export function renderCommand(): Command {
     .requiredOption('-o, --output <folder>', 'where the videos go')
     .addOption(new Option('--image <file>', 'picture that is seen; without it and --avatar: black').conflicts('avatar'))
     .option('--avatar <name>', 'whose face speaks (25 pictures a second)')
-    .option('--split <time>', 'longest part, cut at the borders of clips, as in 10m', time)
+    .option('--split <time>', 'longest part, cut at the borders of clips: 10m, 90s; a number alone: seconds', time)
     .option('--split-exact', 'cut exactly at that time instead')
-    .option('--size <pixels>', 'width x height, both even', size, { width: 1280, height: 720 })
-    .option('--fps <number>', 'pictures a second, as in 25, 29.97 or 30000/1001', rate, { num: 25, den: 1 })
+    .addOption(
+      new Option('--size <pixels>', 'width x height, both even')
+        .argParser(size)
+        .default({ width: 1280, height: 720 }, '1280x720'),
+    )
+    .addOption(
+      new Option('--fps <number>', 'pictures a second: 25, 29.97, 30000/1001')
+        .argParser(rate)
+        .default({ num: 25, den: 1 }, '25'),
+    )
     .addOption(new Option('--format <kind>', 'container of the videos').choices(VIDEO_FORMATS).default('mp4'))
     .addOption(
       new Option('--subtitles [kind]', 'where there is text: SRT files, text in the picture, or both')
@@ -24,7 +32,11 @@ export function renderCommand(): Command {
         .preset('both'),
     )
     .option('--font <file>', 'font of text in the picture (.ttf, .otf)')
-    .option('--gap <time>', 'silence between clips, as in 200ms', milliseconds, 0)
+    .addOption(
+      new Option('--gap <time>', 'silence between clips: 200ms, 1.5s; a number alone: milliseconds')
+        .argParser(milliseconds)
+        .default(0, 'none'),
+    )
     .option('--voice <id>', 'voice of lines that name none')
     .option('--language <tag>', 'language of lines that name none; otherwise it is found out')
     .option('--full', 'write one file of the whole, too')

@@ -1,4 +1,3 @@
-import cliProgress from 'cli-progress';
 import { BakeService } from '../avatar/bake-service.js';
 import { loadBaked } from '../avatar/baked.js';
 import { avatarFolders, loadConfig } from '../config/load.js';
@@ -8,6 +7,7 @@ import { sayToFile } from '../render/say-to-file.js';
 import { SpeechService } from '../speech/speech-service.js';
 import { SAMPLE_RATE, type SpeechPiece } from '../units.js';
 import { defaultCacheDir } from './cache-dir.js';
+import { ProgressLine } from './progress-line.js';
 
 /** The flags of `dh-live say`. */
 export interface SayFlags {
@@ -37,22 +37,13 @@ export async function say(text: string | undefined, flags: SayFlags): Promise<vo
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   const begin = performance.now();
-  const quiet = flags.json === true || !process.stderr.isTTY;
-  const bar = new cliProgress.SingleBar({
-    format: '{what} {bar} {value}/{total} {unit}',
-    hideCursor: true,
-    stream: process.stderr,
-    noTTYOutput: false,
-  });
+  const bar = flags.json === true || !process.stderr.isTTY ? null : new ProgressLine(process.stderr);
   try {
     const source = await open(text, flags, { speech, media, signal: controller.signal });
-    if (!quiet) bar.start(1, 0, { what: 'drawing the avatar', unit: 'parts' });
     const path = await bakes.bake(flags.avatar ?? config.avatar, { width, height }, (done, total) => {
-      bar.setTotal(total);
-      bar.update(done);
+      bar?.show(done / total, 'drawing the avatar');
     });
     const baked = await loadBaked(path);
-    if (!quiet) bar.start(Math.max(1, Math.round(source.aboutS)), 0, { what: 'speaking', unit: 's' });
     const durationS = await sayToFile({
       sound: source.sound,
       baked,
@@ -60,13 +51,10 @@ export async function say(text: string | undefined, flags: SayFlags): Promise<vo
       path: flags.output,
       signal: controller.signal,
       onProgress: (doneS) => {
-        if (doneS > bar.getTotal()) bar.setTotal(Math.round(doneS));
-        bar.update(Math.round(doneS));
+        bar?.show(doneS / Math.max(doneS, source.aboutS), `speaking ${doneS.toFixed(1)} s`);
       },
     });
-    bar.setTotal(Math.round(durationS));
-    bar.update(Math.round(durationS));
-    bar.stop();
+    bar?.close();
     const tookS = (performance.now() - begin) / 1000;
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ path: flags.output, durationS, tookS, width, height })}\n`);
@@ -75,7 +63,7 @@ export async function say(text: string | undefined, flags: SayFlags): Promise<vo
       process.stdout.write(`${flags.output}: ${durationS.toFixed(1)} s, ${width}×${height}, ${speed} × real time\n`);
     }
   } finally {
-    bar.stop();
+    bar?.close();
     await Promise.all([speech.close(), media.close(), bakes.close()]);
   }
 }

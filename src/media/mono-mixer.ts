@@ -23,6 +23,9 @@ const USUAL_MASKS: Readonly<Record<number, bigint>> = {
   8: 0x63fn, // 7.1
 };
 
+/** Fewer samples than this do not fill the resampler's filter: it would give less than it was given, or nothing. */
+const SHORT_SAMPLES = 1024;
+
 /**
  * Decoded frames of any rate, sample format and channel layout become 48 kHz mono 16-bit. Known layouts are mixed
  * by their speakers' weights (centre full, sides and surround less, LFE left out), scaled so that nothing clips;
@@ -35,6 +38,9 @@ export class MonoMixer implements Closable {
   #channels = 0;
   #mask = -1n;
   #out = new Int16Array(0);
+  /** Samples of the present format that went in, and that came out of them. */
+  #taken = 0;
+  #made = 0;
 
   /**
    * @returns The sound of the frame as far as it is ready: a view that the next call overwrites.
@@ -54,6 +60,7 @@ export class MonoMixer implements Closable {
       this.#configure(frame, layout);
     }
     const swr = this.#swr!;
+    this.#taken += frame.nbSamples;
     this.#reserve(kept + swr.getOutSamples(frame.nbSamples), kept);
     return this.#out.subarray(0, kept + this.#convert(swr, kept, frame.extendedData ?? frame.data, frame.nbSamples));
   }
@@ -62,6 +69,9 @@ export class MonoMixer implements Closable {
   flush(): Int16Array {
     const swr = this.#swr;
     if (swr === null) return this.#out.subarray(0, 0);
+    const short = this.#taken < SHORT_SAMPLES && this.#rateHz !== SAMPLE_RATE;
+    const missing = short ? Math.max(1, Math.round((this.#taken * SAMPLE_RATE) / this.#rateHz)) - this.#made : Infinity;
+    if (short) FFmpegError.throwIfError(swr.injectSilence(SHORT_SAMPLES), 'swr_inject_silence');
     this.#reserve(swr.getOutSamples(0) + SAMPLE_RATE / 10, 0);
     let length = 0;
     for (;;) {
@@ -71,7 +81,7 @@ export class MonoMixer implements Closable {
       this.#reserve(length + SAMPLE_RATE / 10, length);
     }
     this.close();
-    return this.#out.subarray(0, length);
+    return this.#out.subarray(0, Math.min(length, missing));
   }
 
   close(): void {
@@ -88,6 +98,7 @@ export class MonoMixer implements Closable {
       count,
     );
     FFmpegError.throwIfError(made, 'swr_convert');
+    this.#made += made;
     return made;
   }
 
@@ -100,6 +111,8 @@ export class MonoMixer implements Closable {
   }
 
   #configure(frame: Frame, layout: ChannelLayout): void {
+    this.#taken = 0;
+    this.#made = 0;
     this.#rateHz = frame.sampleRate;
     this.#format = frame.format as AVSampleFormat;
     this.#channels = layout.nbChannels;

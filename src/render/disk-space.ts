@@ -49,7 +49,7 @@ export async function checkSpace(
     if (needed === 0 || needed + RESERVE_BYTES <= freeBytes) continue;
     throw new DhError(
       'disk_full',
-      `About ${mb(needed)} are needed on the disk of ${folder}, ${mb(freeBytes)} are free.`,
+      `About ${mb(needed)} are needed on the disk of ${folder} and ${mb(RESERVE_BYTES)} kept free, ${mb(freeBytes)} are free.`,
       {
         hint: 'Free some space, or put the temporary files elsewhere with --temp.',
       },

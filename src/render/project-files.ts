@@ -17,7 +17,7 @@ const RESUMABLE = new Set([
   'server_unreachable',
   'not_found',
 ]);
-const HIDDEN = /^\.(part-\d+|full)\.(mp4|webm)\.\d+\.part$/;
+const HIDDEN = /^\.(part-\d+|full)\.(mp4|webm)\.\d+\.part$|^(index\.json|(part-\d+|full)\.srt)\.\d+\.tmp$/;
 
 /** Where the files of a project are. */
 export function projectFolder(tempFolder: string, project: string): string {
@@ -91,12 +91,13 @@ export class ProjectFiles {
 
   /** What runs that were killed have left half done. */
   async removeHidden(): Promise<void> {
-    const { outputFolder } = this.#settings;
-    for (const name of await readdir(outputFolder)) {
-      if (HIDDEN.test(name)) await rm(join(outputFolder, name), { force: true });
-    }
-    for (const name of await readdir(this.store.folder)) {
-      if (name.endsWith('.tmp')) await rm(join(this.store.folder, name), { force: true });
+    const left: [folder: string, names: RegExp][] = [
+      [this.#settings.outputFolder, HIDDEN],
+      [this.store.folder, /\.tmp$/],
+      [this.folder, /^manifest\.json\.\d+\.tmp$/],
+    ];
+    for (const [folder, names] of left) {
+      for (const name of await readdir(folder)) if (names.test(name)) await rm(join(folder, name), { force: true });
     }
   }
 

@@ -95,7 +95,9 @@ export class RedisJobs implements Closable {
           const done = await untilAborted(result, ended);
           if (done !== null) return done;
         } finally {
-          if (signal.aborted) await untilAborted(job.remove(), AbortSignal.timeout(500)).catch(() => undefined);
+          // What came of it is known here: nobody else asks Redis for it.
+          const removed = job.remove().catch(() => undefined);
+          if (signal.aborted) await untilAborted(removed, AbortSignal.timeout(500)).catch(() => undefined);
         }
       } finally {
         this.#waiting.delete(id);

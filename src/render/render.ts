@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE } from '../units.js';
@@ -7,7 +6,7 @@ import type { CheckedClip } from './clip-check.js';
 import { ClipPhase } from './clip-phase.js';
 import { checkSpace, freeSpace } from './disk-space.js';
 import type { DonePart } from './manifest.js';
-import { diskError } from './disk-error.js';
+import { makeFolder } from './disk-error.js';
 import { partJobs, type PlannedJob } from './part-jobs.js';
 import { PartPhase } from './part-phase.js';
 import { planRender, type RenderPlan } from './plan.js';
@@ -283,14 +282,5 @@ class Render {
       bad: this.#clips.bad.map(({ name, reason }) => ({ name, reason })),
       peakRssBytes: this.#meter.peakRssBytes,
     };
-  }
-}
-
-/** @throws DhError `disk_full`, `write_failed` when nothing can be written there. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    throw diskError(path, error);
   }
 }

@@ -111,6 +111,25 @@ describe('formats', () => {
     expect(levelAt(samples, 440)).toBeCloseTo(0.5, 2);
   });
 
+  it.each([1, 7, 17, 24, 36, 47, 200, 255, 256])('a WAV of %d samples, at any rate, has its length', async (count) => {
+    for (const [rateHz, kind] of [
+      [8_000, 'u8'],
+      [24_000, 's16'],
+      [44_100, 'f32'],
+      [96_000, 's16'],
+    ] as const) {
+      await writeFile(
+        at('few.wav'),
+        wav(count, () => 0.5, { rateHz, kind }),
+      );
+      const samples = await decode('few.wav');
+      const due = (count * SAMPLE_RATE) / rateHz;
+      expect(Math.abs(samples.length - due), `${rateHz} Hz`).toBeLessThanOrEqual(1);
+      expect(samples.length).toBeGreaterThan(0);
+      if (count >= 17) expect(peak(samples)).toBeGreaterThan(0.4);
+    }
+  });
+
   it('mixes 7.1 so that every speaker but the LFE is heard and nothing clips', async () => {
     const rateHz = 48_000;
     const heard: number[] = [];

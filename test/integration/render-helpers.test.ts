@@ -1,6 +1,6 @@
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -47,6 +47,10 @@ test('a render ends with the server that started it, and the next server goes on
   const lock = await ProjectLock.acquire(join(folder, 'temp/video_segments/p/lock'), 'it');
   const flags = ['-o', 'out', '--temp', 'temp', '--project', 'p', '--wait', '--json', '--size', '64x64'];
   const args = [packagePath('dist/cli.js'), 'render', 'clips', ...flags];
+  // What one that was killed in the middle of writing leaves.
+  await mkdir(join(folder, 'out'));
+  const left = ['temp/video_segments/p/manifest.json.1.tmp', 'out/index.json.1.tmp', 'out/part-001.srt.1.tmp'];
+  for (const name of left) await writeFile(join(folder, name), '');
   const servers: ChildProcess[] = [];
   const serve = (): Promise<ChildProcess> => {
     const server = fork(join(folder, 'server.mjs'), args, { cwd: folder, execArgv: [] });
@@ -70,6 +74,7 @@ test('a render ends with the server that started it, and the next server goes on
     await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ event: 'end', code: 0 }), 15_000);
     expect(events.at(-2)).toMatchObject({ event: 'done', totalS: 0.3 });
     expect(await readdir(join(folder, 'out'))).toEqual(['index.json', 'part-001.mp4']);
+    expect(await readdir(join(folder, 'temp/video_segments/p'))).toEqual(['clips', 'manifest.json']);
   } finally {
     for (const server of servers) server.kill('SIGKILL');
     await lock.close();

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { makeFolder } from '../../src/render/disk-error.js';
 import { checkSpace } from '../../src/render/disk-space.js';
 import { ProjectLock } from '../../src/render/project-lock.js';
 
@@ -134,6 +135,18 @@ test('a holder touches its lock, and learns when it was taken over', async () =>
   }
 });
 
+test('a folder that cannot be made says what is in the way', async () => {
+  await writeFile(path, '');
+  for (const wanted of [path, join(path, 'a/b')]) {
+    await expect(makeFolder(wanted)).rejects.toMatchObject({
+      code: 'write_failed',
+      message: `${wanted} cannot be made: ${path} is a file.`,
+    });
+  }
+  await makeFolder(join(folder, 'a/b'));
+  await makeFolder(join(folder, 'a/b'));
+});
+
 test('space is reckoned disk by disk, with the figures', async () => {
   const free = (at: string) => Promise.resolve({ device: at === '/a' ? 1 : 2, freeBytes: 100e6 });
   const needs = [
@@ -144,6 +157,6 @@ test('space is reckoned disk by disk, with the figures', async () => {
   const one = () => Promise.resolve({ device: 1, freeBytes: 100e6 });
   await expect(checkSpace(needs, one)).rejects.toMatchObject({
     code: 'disk_full',
-    message: 'About 120 MB are needed on the disk of /a, 100 MB are free.',
+    message: 'About 120 MB are needed on the disk of /a and 8 MB kept free, 100 MB are free.',
   });
 });

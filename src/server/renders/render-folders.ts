@@ -57,6 +57,9 @@ export class RenderFolders {
   async make(): Promise<void> {
     await mkdir(this.uploads, { recursive: true });
     await mkdir(this.#projects, { recursive: true });
+    // Left by a server that was killed while it wrote.
+    const left = (await readdir(this.root)).filter((name) => /^ages\.json\.\d+\.tmp$/.test(name));
+    for (const name of left) await rm(join(this.root, name), { force: true });
   }
 
   of(id: string): string {
