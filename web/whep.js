@@ -358,7 +358,7 @@ export class WhepClient extends EventTarget {
 function noPicture() {
   return {
     picture: false,
-    message: 'This browser cannot show the picture (no H.264); the sound plays.',
+    message: 'This browser cannot show the picture (no H.264 or VP8); the sound plays.',
     hint: codecHint(navigator.userAgent),
   };
 }

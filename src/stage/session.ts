@@ -12,6 +12,8 @@ import type { Loan } from '../guard/image-cache.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { LiveOpus } from '../stream/encoders/live-opus.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
+import { Vp8Encoder } from '../stream/encoders/vp8-encoder.js';
+import type { VideoCodec } from '../stream/rtp.js';
 import { StreamHub } from '../stream/stream-hub.js';
 import {
   CHUNK_SAMPLES,
@@ -85,10 +87,13 @@ export class StageSession implements Closable {
   #drawing: Drawing;
   #transition: Transition | null = null;
   #video: VideoEncoder;
+  /** There only while a viewer without H.264 watches. */
+  #vp8: Vp8Encoder | null = null;
   #bitrateShare = 1;
   #originWallMs: number;
   #frame = 0;
-  #forceIdr = false;
+  /** Whose next picture is to be a keyframe. */
+  readonly #forceIdr = new Set<VideoCodec>();
   /** Lost sound of live sources that was not reported yet, and the frame from which it may be. */
   #droppedSamples = 0;
   #reportDroppedAt = 0;
@@ -150,7 +155,7 @@ export class StageSession implements Closable {
     this.#hub = keep(
       new StreamHub({
         originWallMs: this.#originWallMs,
-        requestIdr: () => (this.#forceIdr = true),
+        requestIdr: (codec) => void this.#forceIdr.add(codec),
         udpPort: options.mediaPort,
         bindAddress: options.bindAddress,
         ...(options.publicIp ? { publicIp: options.publicIp } : {}),
@@ -171,6 +176,7 @@ export class StageSession implements Closable {
       drawing: this.#drawing,
       transition: this.#transition,
       video: this.#video,
+      vp8: this.#vp8,
       opus: this.#opus,
       sound: this.#sound,
       hub: this.#hub,
@@ -271,6 +277,7 @@ export class StageSession implements Closable {
     this.#pictures.close();
     this.#endTransition();
     this.#video.close();
+    this.#closeVp8();
     this.#opus.close();
     this.#drawing.close();
     this.#avatar.release();
@@ -323,8 +330,10 @@ export class StageSession implements Closable {
     if (video) {
       this.#video.close();
       this.#video = video;
-      this.#forceIdr = true;
+      this.#forceIdr.add('h264');
     }
+    // libvpx takes no other size or bit rate while it runs: the next picture makes a new one.
+    if (resized || profile.bitrateKbps !== this.#profile.bitrateKbps) this.#closeVp8();
     this.#profile = profile;
     this.#applyBitrate();
     this.#opus.setBitrate(profile.opusBitrateKbps);
@@ -421,7 +430,7 @@ export class StageSession implements Closable {
       this.#loop.restartRate();
     }
     // Whoever waits for a keyframe does not wait for the cadence.
-    if (!(due || this.#forceIdr) || !watched) return false;
+    if (!(due || this.#forceIdr.size > 0) || !watched) return false;
     this.#due.mark();
     return true;
   }
@@ -435,9 +444,15 @@ export class StageSession implements Closable {
       this.#drawing.draw(this.#pictures, frame, n);
       if (this.#transition?.blend(frame)) this.#endTransition();
       if (this.#timecode) drawTimeCode(frame, n);
-      const forceIdr = this.#forceIdr;
-      this.#forceIdr = false;
-      this.#hub.sendVideo(this.#video.encode(frame, n, forceIdr));
+      if (this.#hub.watched('h264')) {
+        this.#hub.sendVideo(this.#video.encode(frame, n, this.#forceIdr.has('h264')), 'h264');
+      }
+      if (this.#hub.watched('vp8')) {
+        this.#vp8 ??= new Vp8Encoder(this.#profile);
+        this.#hub.sendVideo(this.#vp8.encode(frame, n, this.#forceIdr.has('vp8')), 'vp8');
+      } else this.#closeVp8();
+      // Also of those who left before they got theirs.
+      this.#forceIdr.clear();
       return true;
     } catch (error) {
       this.#events.warning('internal', error instanceof Error ? error.message : String(error));
@@ -445,6 +460,11 @@ export class StageSession implements Closable {
     } finally {
       pool.release(frame);
     }
+  }
+
+  #closeVp8(): void {
+    this.#vp8?.close();
+    this.#vp8 = null;
   }
 
   #applyBitrate(): void {

@@ -142,7 +142,8 @@ class NativePeer implements Peer {
   #addTrack(offer: CheckedOffer): void {
     const { mid, payloadType, format } = offer[offer.carrier]!;
     const media = offer.carrier === 'video' ? new Video(mid, 'SendOnly') : new Audio(mid, 'SendOnly');
-    if (media instanceof Video) media.addH264Codec(payloadType, format);
+    if (media instanceof Video && offer.video?.codec === 'vp8') media.addVP8Codec(payloadType);
+    else if (media instanceof Video) media.addH264Codec(payloadType, format);
     else media.addOpusCodec(payloadType, format);
     this.#track = this.#connection.addTrack(media);
     this.#track.onOpen(() => this.#guard(() => this.#connectWhenOpen()));

@@ -6,6 +6,9 @@ export const MAX_PAYLOAD_BYTES = 1180;
 /** The two streams that a viewer gets. */
 export type MediaKind = 'video' | 'audio';
 
+/** How pictures can be encoded for a viewer. */
+export type VideoCodec = 'h264' | 'vp8';
+
 /** The fields of an RTP header that differ from viewer to viewer, and where its payload lies. */
 export interface RtpHeader {
   marker: boolean;

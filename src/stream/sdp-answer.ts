@@ -1,7 +1,7 @@
 import { isIP, isIPv4 } from 'node:net';
 import * as sdpTransform from 'sdp-transform';
 import type { MediaKind } from './rtp.js';
-import { CODEC, type CheckedOffer, type OfferedMedia, type OfferedStream } from './sdp-offer.js';
+import type { CheckedOffer, OfferedMedia, OfferedStream } from './sdp-offer.js';
 
 /** Which addresses the answer shows. */
 export interface AnswerAddresses {
@@ -81,15 +81,15 @@ interface Body {
   lines: string[];
 }
 
-function served(kind: MediaKind, { payloadType, format }: OfferedStream, { ssrc, cname }: AnswerStreams): Body {
+function served(kind: MediaKind, { payloadType, rtpmap, format }: OfferedStream, { ssrc, cname }: AnswerStreams): Body {
   const feedback = kind === 'video' ? ['nack', 'nack pli', 'goog-remb'] : [];
   return {
     payloadType,
     lines: [
       'a=sendonly',
-      `a=rtpmap:${payloadType} ${CODEC[kind]}`,
+      `a=rtpmap:${payloadType} ${rtpmap}`,
       ...feedback.map((type) => `a=rtcp-fb:${payloadType} ${type}`),
-      `a=fmtp:${payloadType} ${format}`,
+      ...(format === '' ? [] : [`a=fmtp:${payloadType} ${format}`]),
       `a=msid:dh-live ${kind}`,
       `a=ssrc:${ssrc[kind]} cname:${cname}`,
       `a=ssrc:${ssrc[kind]} msid:dh-live ${kind}`,

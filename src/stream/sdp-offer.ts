@@ -1,6 +1,6 @@
 import * as sdpTransform from 'sdp-transform';
 import { DhError } from '../errors.js';
-import type { MediaKind } from './rtp.js';
+import type { MediaKind, VideoCodec } from './rtp.js';
 
 /** Limits of an offer. What browsers, OBS, GStreamer and ffmpeg send stays far below. */
 export const SDP_LIMITS = { bytes: 32 * 1024, lines: 500, lineBytes: 1024, media: 8 } as const;
@@ -24,8 +24,15 @@ export interface OfferedMedia {
 export interface OfferedStream {
   mid: string;
   payloadType: number;
-  /** Format parameters for the answer, without the payload type. */
+  /** As `a=rtpmap` names the codec. */
+  rtpmap: string;
+  /** Format parameters for the answer, without the payload type; empty: none. */
   format: string;
+}
+
+/** The video stream that the viewer is ready to receive. */
+export interface OfferedVideo extends OfferedStream {
+  codec: VideoCodec;
 }
 
 /** What is left of an offer after the check. */
@@ -38,8 +45,8 @@ export interface CheckedOffer {
   sdp: string;
   /** The stream whose m-line that is. */
   carrier: MediaKind;
-  /** H.264 in packetization-mode 1; null when the viewer takes no video. */
-  video: OfferedStream | null;
+  /** H.264 in packetization-mode 1, or VP8 when there is none; null when the viewer takes no video. */
+  video: OfferedVideo | null;
   /** Opus; null when the viewer takes no sound. */
   audio: OfferedStream | null;
   /** All m-lines in their order; those that are neither of the two above nor held are refused in the answer. */
@@ -57,9 +64,6 @@ interface Transport {
   setup: string;
 }
 
-/** As `a=rtpmap` names them. */
-export const CODEC: Record<MediaKind, string> = { video: 'H264/90000', audio: 'opus/48000/2' };
-
 const ICE_UFRAG = /^[A-Za-z0-9+/]{4,256}$/;
 const ICE_PWD = /^[A-Za-z0-9+/]{22,256}$/;
 const MID = /^[A-Za-z0-9_.~+-]{1,32}$/;
@@ -72,7 +76,7 @@ const HASH_BYTES: Record<string, number> = { 'sha-1': 20, 'sha-224': 28, 'sha-25
 
 function invalid(reason: string, cause?: unknown): DhError {
   return new DhError('sdp_invalid', `The SDP offer cannot be used: ${reason}.`, {
-    hint: 'Send the offer of a WHEP player: H.264 video or Opus audio, recvonly or sendrecv.',
+    hint: 'Send the offer of a WHEP player: H.264 or VP8 video, Opus audio, recvonly or sendrecv.',
     cause,
   });
 }
@@ -93,12 +97,13 @@ export function checkOffer(sdp: string): CheckedOffer {
   }
   const media = checkMedia(session.media);
   const receiving = receivingLines(session, media);
-  const video = findStream(session.media, receiving, 'video', h264Of);
+  const video: OfferedVideo | null =
+    findStream(session.media, receiving, 'video', h264Of) ?? findStream(session.media, receiving, 'video', vp8Of);
   const audio = findStream(session.media, receiving, 'audio', opusOf);
   if (video === null && audio === null) {
     if (receiving.size === 0) throw invalid('no m-line of it receives video or audio');
-    throw new DhError('codec_unsupported', 'The offer takes neither H.264 (packetization-mode=1) nor Opus.', {
-      hint: 'Video is sent as H.264 and sound as Opus: watch with a browser that has one of them.',
+    throw new DhError('codec_unsupported', 'The offer takes neither H.264 (packetization-mode=1), VP8 nor Opus.', {
+      hint: 'Video is sent as H.264 or VP8, sound as Opus: watch with a browser that has one of them.',
     });
   }
   if (video !== null && video.payloadType === audio?.payloadType) throw invalid('payload types are not unique');
@@ -157,8 +162,7 @@ function heldFormat(line: Media): OfferedMedia['held'] {
     ({ payload, codec, rate }) =>
       usablePayload(line, payload) && CODEC_NAME.test(String(codec)) && Number.isInteger(rate) && !/^rtx$/i.test(codec),
   );
-  // VP8 needs no parameters, which the answer would have to repeat.
-  const found = usable.find(({ codec }) => codec.toUpperCase() === 'VP8') ?? usable[0];
+  const [found] = usable;
   if (found === undefined) return null;
   const channels = String(found.encoding) === '2' ? '/2' : '';
   return { payloadType: found.payload, codec: `${found.codec}/${found.rate}${channels}` };
@@ -209,12 +213,12 @@ function receivingLines(session: sdpTransform.SessionDescription, media: Offered
 }
 
 /** The first of the receiving m-lines of a kind that can carry our stream. */
-function findStream(
+function findStream<T>(
   lines: Media[],
   receiving: Map<number, string>,
   type: MediaKind,
-  formatOf: (line: Media) => Omit<OfferedStream, 'mid'> | null,
-): OfferedStream | null {
+  formatOf: (line: Media) => T | null,
+): (T & { mid: string }) | null {
   for (const [i, mid] of receiving) {
     const line = lines[i]!;
     const format = line.type === type ? formatOf(line) : null;
@@ -246,8 +250,8 @@ function profileRank(profile: string): number {
   return idc === '4d' ? 2 : idc === '64' ? 3 : 4;
 }
 
-function h264Of(line: Media): Omit<OfferedStream, 'mid'> | null {
-  let best: Omit<OfferedStream, 'mid'> | null = null;
+function h264Of(line: Media): Omit<OfferedVideo, 'mid'> | null {
+  let best: Omit<OfferedVideo, 'mid'> | null = null;
   let bestRank = 4;
   for (const { payload, codec, rate } of line.rtp) {
     if (String(codec).toUpperCase() !== 'H264' || rate !== 90_000 || !usablePayload(line, payload)) continue;
@@ -259,11 +263,22 @@ function h264Of(line: Media): Omit<OfferedStream, 'mid'> | null {
     if (!PROFILE.test(profile) || profileRank(profile) >= bestRank) continue;
     bestRank = profileRank(profile);
     best = {
+      codec: 'h264',
       payloadType: payload,
+      rtpmap: 'H264/90000',
       format: `level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=${profile.toLowerCase()}`,
     };
   }
   return best;
+}
+
+function vp8Of(line: Media): Omit<OfferedVideo, 'mid'> | null {
+  const found = line.rtp.find(
+    ({ payload, codec, rate }) =>
+      String(codec).toUpperCase() === 'VP8' && rate === 90_000 && usablePayload(line, payload),
+  );
+  if (found === undefined) return null;
+  return { codec: 'vp8', payloadType: found.payload, rtpmap: 'VP8/90000', format: '' };
 }
 
 function opusOf(line: Media): Omit<OfferedStream, 'mid'> | null {
@@ -271,7 +286,8 @@ function opusOf(line: Media): Omit<OfferedStream, 'mid'> | null {
     ({ payload, codec, rate }) =>
       String(codec).toLowerCase() === 'opus' && rate === 48_000 && usablePayload(line, payload),
   );
-  return found === undefined ? null : { payloadType: found.payload, format: 'minptime=10;useinbandfec=1' };
+  if (found === undefined) return null;
+  return { payloadType: found.payload, rtpmap: 'opus/48000/2', format: 'minptime=10;useinbandfec=1' };
 }
 
 function checkTransport(session: sdpTransform.SessionDescription, line: Media): Transport {
@@ -294,7 +310,8 @@ function checkTransport(session: sdpTransform.SessionDescription, line: Media): 
   };
 }
 
-function compose(transport: Transport, kind: MediaKind, { mid, payloadType, format }: OfferedStream): string {
+function compose(transport: Transport, kind: MediaKind, stream: OfferedStream): string {
+  const { mid, payloadType, rtpmap, format } = stream;
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
@@ -311,8 +328,8 @@ function compose(transport: Transport, kind: MediaKind, { mid, payloadType, form
     `a=mid:${mid}`,
     'a=recvonly',
     'a=rtcp-mux',
-    `a=rtpmap:${payloadType} ${CODEC[kind]}`,
-    `a=fmtp:${payloadType} ${format}`,
+    `a=rtpmap:${payloadType} ${rtpmap}`,
+    ...(format === '' ? [] : [`a=fmtp:${payloadType} ${format}`]),
   ];
   return `${lines.join('\r\n')}\r\n`;
 }

@@ -6,26 +6,24 @@ import {
   type Clock,
   type Closable,
   type OpusPacket,
-  FRAME_RATE,
   SAMPLE_RATE,
   VIDEO_CLOCK_RATE,
 } from '../units.js';
-import { H264Packetiser } from './h264-packetiser.js';
-import { IDR_WINDOW_MS, IdrGate } from './idr-gate.js';
 import { OutgoingStream } from './outgoing-stream.js';
 import { PacketRing } from './packet-ring.js';
 import { type Peer, type PeerFactory, createPeer } from './peer.js';
-import { MAX_PAYLOAD_BYTES, type MediaKind, RTP_HEADER_BYTES } from './rtp.js';
+import { type MediaKind, RTP_HEADER_BYTES, type VideoCodec } from './rtp.js';
 import { composeAnswer } from './sdp-answer.js';
 import { type OfferedStream, checkOffer } from './sdp-offer.js';
+import { VIDEO_HISTORY_PACKETS, type VideoCounts, VideoFanout } from './video-fanout.js';
 import { Viewer, type ViewerStats } from './viewer.js';
 
 /** How a session goes out. */
 export interface StreamHubOptions {
   /** When frame 0 and sample 0 were due, in milliseconds since 1970. */
   originWallMs: number;
-  /** Asks the encoder that its next picture be an IDR. At most every 500 ms. */
-  requestIdr: () => void;
+  /** Asks the encoder of a codec that its next picture be a keyframe. At most every 500 ms. */
+  requestIdr: (codec: VideoCodec) => void;
   /** The UDP port of the process, shared by all its hubs. */
   udpPort: number;
   /** Address of this machine that the port is bound to; `0.0.0.0` is all of IPv4, `::` all. Default `127.0.0.1`. */
@@ -65,23 +63,13 @@ export interface StreamHubStats {
   };
 }
 
-/** Enough for 2 s of 1080p at 6 Mbit/s. */
-const VIDEO_HISTORY_PACKETS = 1024;
 /** 2.5 s. */
 const AUDIO_HISTORY_PACKETS = 128;
 /** The longest Opus packet (RFC 6716, section 3.2.1). */
 const MAX_OPUS_BYTES = 1275;
 /** What a peer connection of libdatachannel holds, with DTLS and SRTP: measured with ten of them. */
 const PEER_BYTES = 280_000;
-/** A socket's send buffer takes this many packets at once without loss. */
-const BURST_PACKETS = 200;
-const PACE_STEPS = 5;
-const PACE_STEP_MS = 4;
 const TICK_MS = 250;
-/** A viewer that joins sooner than this after a keyframe catches up from it; otherwise it gets one of its own. */
-const CATCH_UP_MS = IDR_WINDOW_MS;
-/** Packets between two pictures that may go into catching up: a crowd waits for the keyframe that serves all of it. */
-const CATCH_UP_PACKETS = 1000;
 const CLOCK_RATE: Record<MediaKind, number> = { video: VIDEO_CLOCK_RATE, audio: SAMPLE_RATE };
 
 /**
@@ -94,34 +82,23 @@ export class StreamHub implements Closable {
   #maxViewers: number;
   readonly #wallClock: Clock;
   readonly #clock: Clock;
-  readonly #gate: IdrGate;
-  readonly #rings: Record<MediaKind, PacketRing> = {
-    video: new PacketRing(VIDEO_HISTORY_PACKETS, MAX_PAYLOAD_BYTES),
-    audio: new PacketRing(AUDIO_HISTORY_PACKETS, MAX_OPUS_BYTES),
-  };
-  readonly #packetiser = new H264Packetiser(this.#rings.video);
+  /** VP8 is there only while a viewer takes it. */
+  readonly #fanouts = new Map<VideoCodec, VideoFanout>();
+  readonly #audioRing = new PacketRing(AUDIO_HISTORY_PACKETS, MAX_OPUS_BYTES);
+  readonly #counts: VideoCounts = { pictures: 0, videoPackets: 0, pacedPictures: 0, refusedPictures: 0 };
   readonly #viewers = new Map<string, Viewer>();
   /** The same viewers, for loops that make no iterator. */
   #list: Viewer[] = [];
   readonly #cname = `dh-${randomBytes(6).toString('hex')}`;
   readonly #ticker: NodeJS.Timeout;
-  readonly #sendStep = (): void => this.#continuePicture();
-  #pacer: NodeJS.Timeout | null = null;
-  #nextVideoPacket = 0;
-  /** First packet of the last keyframe, if all pictures since then can be sent, and when it was made. */
-  #keyFrame: { packet: number; atMs: number } | null = null;
-  #catchUpPackets = 0;
-  #stepPackets = 0;
   #lastTickMs: number;
   #lastCount = 0;
   #closed = false;
   readonly #removed: Record<RemovalReason, number> = { left: 0, failed: 0, silent: 0, neverConnected: 0, hubClosed: 0 };
   #accepted = 0;
-  #pictures = 0;
   #audioPackets = 0;
-  #videoPackets = 0;
   #refusedOpus = 0;
-  #paced = 0;
+  #idrRequests = 0;
   #callbackErrors = 0;
 
   /** @throws RangeError for a port, limit or address that cannot be */
@@ -137,7 +114,7 @@ export class StreamHub implements Closable {
     this.#maxViewers = maxViewers;
     this.#wallClock = options.wallClock ?? (() => performance.timeOrigin + performance.now());
     this.#clock = options.clock ?? (() => performance.now());
-    this.#gate = new IdrGate(() => this.#safely(options.requestIdr), this.#clock);
+    this.#fanoutOf('h264');
     this.#lastTickMs = this.#clock();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#ticker.unref();
@@ -161,9 +138,16 @@ export class StreamHub implements Closable {
     return count;
   }
 
-  /** Memory of the packets that can be sent again, in bytes; it never changes. */
+  /** Whether a connected viewer takes pictures of this codec: only then they need be encoded. */
+  watched(codec: VideoCodec): boolean {
+    return this.#fanouts.get(codec)?.watched === true;
+  }
+
+  /** Memory of the packets that can be sent again, in bytes. */
   get historyBytes(): number {
-    return this.#rings.video.bytes + this.#rings.audio.bytes;
+    let bytes = this.#audioRing.bytes;
+    for (const { ring } of this.#fanouts.values()) bytes += ring.bytes;
+    return bytes;
   }
 
   /** Memory of all viewers, most that it can become, and how many they are. */
@@ -174,39 +158,17 @@ export class StreamHub implements Closable {
     return { bytes, limitBytes: each * this.#maxViewers, count: this.#list.length };
   }
 
-  /** Sends one picture to all. `unit.data` is only read during the call. */
-  sendVideo(unit: AccessUnit): void {
+  /** Sends one picture to all viewers of its codec. `unit.data` is only read during the call. */
+  sendVideo(unit: AccessUnit, codec: VideoCodec = 'h264'): void {
     if (this.#closed) return;
-    if (unit.keyFrame) this.#gate.made();
-    else this.#gate.poll();
-    this.#finishPicture();
-    const ring = this.#rings.video;
-    const packets = this.#packetiser.push(unit.data, (unit.frame * VIDEO_CLOCK_RATE) / FRAME_RATE);
-    this.#nextVideoPacket = ring.end - packets;
-    if (packets === 0) this.#keyFrame = null;
-    else if (unit.keyFrame) this.#keyFrame = { packet: this.#nextVideoPacket, atMs: this.#clock() };
-    this.#catchUpPackets = 0;
-    this.#pictures += 1;
-    let receivers = 0;
-    for (const viewer of this.#list) {
-      if (packets === 0) viewer.losePicture();
-      else if (viewer.beginPicture(unit.keyFrame)) receivers += 1;
-    }
-    if (packets * receivers > BURST_PACKETS) {
-      this.#paced += 1;
-      const steps = Math.min(PACE_STEPS, Math.ceil((packets * receivers) / BURST_PACKETS) + 1);
-      this.#stepPackets = Math.ceil(packets / steps);
-      this.#continuePicture();
-    } else {
-      this.#finishPicture();
-    }
+    this.#fanouts.get(codec)?.send(unit);
     for (const viewer of this.#list) viewer.report();
   }
 
   /** Sends Opus packets to all, in order. Their data is only read during the call. */
   sendAudio(packets: readonly OpusPacket[]): void {
     if (this.#closed) return;
-    const ring = this.#rings.audio;
+    const ring = this.#audioRing;
     for (const { data, sample } of packets) {
       if (data.length === 0 || data.length > ring.maxPayloadBytes) {
         this.#refusedOpus += 1;
@@ -254,22 +216,19 @@ export class StreamHub implements Closable {
         onRtcp: (data) => viewer.takeRtcp(data),
       },
     );
+    const fanout = offer.video === null ? null : this.#fanoutOf(offer.video.codec);
     const viewer = new Viewer(
       id,
       peer,
       {
-        video: this.#streamTo(peer, 'video', offer.video, ssrc.video),
-        audio: this.#streamTo(peer, 'audio', offer.audio, ssrc.audio),
+        source: fanout,
+        video: fanout && this.#streamTo(peer, 'video', offer.video!, ssrc.video, fanout.ring),
+        audio: offer.audio && this.#streamTo(peer, 'audio', offer.audio, ssrc.audio, this.#audioRing),
       },
-      {
-        wallClock: this.#wallClock,
-        originWallMs: () => this.#originWallMs,
-        requestIdr: () => this.#gate.request(),
-        catchUp: (joined) => this.#catchUp(joined),
-      },
+      { wallClock: this.#wallClock, originWallMs: () => this.#originWallMs },
     );
     this.#viewers.set(id, viewer);
-    this.#list = [...this.#viewers.values()];
+    this.#listViewers();
     this.#accepted += 1;
     try {
       return composeAnswer(
@@ -303,12 +262,12 @@ export class StreamHub implements Closable {
         connected: this.viewerCount,
         accepted: this.#accepted,
         removed: { ...this.#removed },
-        pictures: this.#pictures,
-        videoPackets: this.#videoPackets,
+        pictures: this.#counts.pictures,
+        videoPackets: this.#counts.videoPackets,
         audioPackets: this.#audioPackets,
-        refusedUnits: this.#packetiser.refused + this.#refusedOpus,
-        pacedPictures: this.#paced,
-        idrRequests: this.#gate.served,
+        refusedUnits: this.#counts.refusedPictures + this.#refusedOpus,
+        pacedPictures: this.#counts.pacedPictures,
+        idrRequests: this.#idrRequests,
         callbackErrors: this.#callbackErrors,
         memoryBytes: this.historyBytes + this.viewerMemory.bytes,
       },
@@ -320,15 +279,37 @@ export class StreamHub implements Closable {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#ticker);
-    if (this.#pacer !== null) clearTimeout(this.#pacer);
-    this.#pacer = null;
     for (const viewer of [...this.#list]) this.#remove(viewer, 'hubClosed');
+    for (const fanout of this.#fanouts.values()) fanout.close();
   }
 
-  #streamTo(peer: Peer, kind: MediaKind, offered: OfferedStream | null, ssrc: number): OutgoingStream | null {
-    if (offered === null) return null;
+  #fanoutOf(codec: VideoCodec): VideoFanout {
+    let fanout = this.#fanouts.get(codec);
+    if (fanout === undefined) {
+      const requestIdr = (): void => {
+        this.#idrRequests += 1;
+        this.#safely(() => this.#options.requestIdr(codec));
+      };
+      fanout = new VideoFanout(codec, requestIdr, this.#clock, this.#counts);
+      this.#fanouts.set(codec, fanout);
+    }
+    return fanout;
+  }
+
+  /** After a viewer came or went. New lists: a loop that a removal comes from goes on over the old one. */
+  #listViewers(): void {
+    this.#list = [...this.#viewers.values()];
+    for (const [codec, fanout] of this.#fanouts) {
+      fanout.viewers = this.#list.filter((viewer) => viewer.source === fanout);
+      if (codec === 'h264' || fanout.viewers.length > 0) continue;
+      fanout.close();
+      this.#fanouts.delete(codec);
+    }
+  }
+
+  #streamTo(peer: Peer, kind: MediaKind, offered: OfferedStream, ssrc: number, ring: PacketRing): OutgoingStream {
     return new OutgoingStream({
-      ring: this.#rings[kind],
+      ring,
       send: (packet) => peer.send(packet),
       payloadType: offered.payloadType,
       ssrc,
@@ -338,39 +319,6 @@ export class StreamHub implements Closable {
       clockRate: CLOCK_RATE[kind],
       cname: this.#cname,
     });
-  }
-
-  /** Sends the next part of a big picture, and sees to the one after it. */
-  #continuePicture(): void {
-    this.#pacer = null;
-    const { end } = this.#rings.video;
-    this.#sendPackets(Math.min(end, this.#nextVideoPacket + this.#stepPackets));
-    if (this.#nextVideoPacket < end) this.#pacer = setTimeout(this.#sendStep, PACE_STEP_MS);
-  }
-
-  /** Sends all that is left of the picture: the next one is never begun before. */
-  #finishPicture(): void {
-    if (this.#pacer !== null) clearTimeout(this.#pacer);
-    this.#pacer = null;
-    this.#sendPackets(this.#rings.video.end);
-  }
-
-  #sendPackets(end: number): void {
-    for (; this.#nextVideoPacket < end; this.#nextVideoPacket += 1) {
-      this.#videoPackets += 1;
-      for (const viewer of this.#list) viewer.sendPicturePacket(this.#nextVideoPacket);
-    }
-  }
-
-  /** Sends a viewer that has just joined what the others got since the last keyframe, if that is not much. */
-  #catchUp(viewer: Viewer): boolean {
-    if (this.#keyFrame === null || this.#clock() - this.#keyFrame.atMs >= CATCH_UP_MS) return false;
-    const { packet: begin } = this.#keyFrame;
-    const end = this.#nextVideoPacket;
-    if (!this.#rings.video.has(begin) || this.#catchUpPackets + end - begin > CATCH_UP_PACKETS) return false;
-    this.#catchUpPackets += end - begin;
-    viewer.catchUp(begin, end);
-    return true;
   }
 
   #tick(): void {
@@ -387,8 +335,7 @@ export class StreamHub implements Closable {
   #remove(viewer: Viewer, reason: RemovalReason): void {
     if (this.#viewers.get(viewer.id) !== viewer) return;
     this.#viewers.delete(viewer.id);
-    // A new list: the loop that a removal comes from goes on over the old one.
-    this.#list = [...this.#viewers.values()];
+    this.#listViewers();
     this.#removed[reason] += 1;
     viewer.close();
     this.#countChanged();

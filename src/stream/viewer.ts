@@ -33,14 +33,18 @@ const AUDIO_SILENCE_LIMIT_MS = 15_000;
 const CONNECT_LIMIT_MS = 5000;
 const KEY_FRAME_PATIENCE_MS = 1000;
 
+/** Where a viewer's pictures come from. */
+export interface PictureSource {
+  /** Sends the viewer what it needs to begin at once; false when it has to wait for a keyframe. */
+  catchUp(viewer: Viewer): boolean;
+  requestIdr(): void;
+}
+
 /** What a viewer needs from the hub. */
 export interface ViewerContext {
   /** Milliseconds since 1970. */
   wallClock: () => number;
   originWallMs: () => number;
-  requestIdr: () => void;
-  /** Sends the viewer what it needs to begin at once; false when it has to wait for a keyframe. */
-  catchUp: (viewer: Viewer) => boolean;
 }
 
 /** The hub's side of one viewer: which pictures it gets, and what it says about them. */
@@ -49,6 +53,8 @@ export class Viewer implements RtcpHandler, Closable {
   readonly peer: Peer;
   readonly video: OutgoingStream | null;
   readonly audio: OutgoingStream | null;
+  /** Where its pictures come from; null when it takes none. */
+  readonly source: PictureSource | null;
   readonly #context: ViewerContext;
   #state: ViewerState = 'connecting';
   #takesPicture = false;
@@ -66,13 +72,14 @@ export class Viewer implements RtcpHandler, Closable {
   constructor(
     id: string,
     peer: Peer,
-    streams: { video: OutgoingStream | null; audio: OutgoingStream | null },
+    streams: { video: OutgoingStream | null; audio: OutgoingStream | null; source: PictureSource | null },
     context: ViewerContext,
   ) {
     this.id = id;
     this.peer = peer;
     this.video = streams.video;
     this.audio = streams.audio;
+    this.source = streams.source;
     this.#context = context;
   }
 
@@ -84,7 +91,7 @@ export class Viewer implements RtcpHandler, Closable {
     if (this.#state !== 'connecting') return;
     this.#state = 'connected';
     this.#silentMs = 0;
-    if (this.video !== null && !this.#context.catchUp(this)) this.#context.requestIdr();
+    if (this.source?.catchUp(this) === false) this.source.requestIdr();
   }
 
   /**
@@ -127,7 +134,7 @@ export class Viewer implements RtcpHandler, Closable {
     if (this.#started) this.#droppedPictures += 1;
     if (this.#needsKeyFrame) return;
     this.#needsKeyFrame = true;
-    this.#context.requestIdr();
+    this.source?.requestIdr();
   }
 
   sendAudioPacket(index: number): void {
@@ -156,7 +163,7 @@ export class Viewer implements RtcpHandler, Closable {
       this.#waitedMs += elapsedMs;
       if (this.#waitedMs >= KEY_FRAME_PATIENCE_MS) {
         this.#waitedMs = 0;
-        this.#context.requestIdr();
+        this.source?.requestIdr();
       }
     }
     return this.#silentMs >= (this.video === null ? AUDIO_SILENCE_LIMIT_MS : SILENCE_LIMIT_MS) ? 'silent' : null;
@@ -180,7 +187,7 @@ export class Viewer implements RtcpHandler, Closable {
   onPictureLoss(ssrc: number): void {
     if (this.video?.ssrc !== ssrc || !this.connected) return;
     this.#plis += 1;
-    this.#context.requestIdr();
+    this.source?.requestIdr();
   }
 
   onBandwidth(bitsPerS: number): void {

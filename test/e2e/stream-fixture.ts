@@ -27,7 +27,7 @@ export function startSession(
   const originWallMs = wallNow() + 20;
   const hub = new StreamHub({
     originWallMs,
-    requestIdr: () => (media.idrWanted = true),
+    requestIdr: (codec) => void media.idrWanted.add(codec),
     maxViewers: 20,
     ...options,
   });
@@ -39,6 +39,7 @@ export function startSession(
     const unit = media.picture(frame);
     sentMs[frame] = wallNow();
     hub.sendVideo(unit);
+    if (hub.watched('vp8')) hub.sendVideo(media.picture(frame, 'vp8'), 'vp8');
     frame += 1;
     timer = setTimeout(next, Math.max(0, originWallMs + frame * FRAME_MS - wallNow()));
   };
@@ -122,13 +123,13 @@ export interface Seen {
   state: string;
 }
 
-/** Opens the page and watches a session; `options` are those of the page's `RTCPeerConnection`, and a codec to leave out. */
+/** Opens the page and watches a session; `options` are those of the page's `RTCPeerConnection`, and codecs to leave out. */
 export async function watch(
   browser: Browser,
   url: string,
   session: string,
   kinds: ('audio' | 'video')[] = ['audio', 'video'],
-  options: { bundlePolicy?: string; without?: string } = {},
+  options: { bundlePolicy?: string; without?: string[] } = {},
 ): Promise<Page> {
   const page = await browser.newPage();
   await page.goto(url);

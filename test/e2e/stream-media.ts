@@ -1,6 +1,8 @@
 import { FramePool } from '../../src/frames/frame-pool.js';
 import { OpusEncoder } from '../../src/stream/encoders/opus-encoder.js';
 import { VideoEncoder } from '../../src/stream/encoders/video-encoder.js';
+import { Vp8Encoder } from '../../src/stream/encoders/vp8-encoder.js';
+import type { VideoCodec } from '../../src/stream/rtp.js';
 import { CHUNK_SAMPLES, SAMPLE_RATE, type AccessUnit, type OpusPacket } from '../../src/units.js';
 
 /** Blocks that carry the frame number, most significant bit left. */
@@ -12,19 +14,21 @@ const TIMECODE_BITS = 16;
  */
 export class TestMedia {
   readonly #pool: FramePool;
-  readonly #video: VideoEncoder;
+  readonly #video: Record<VideoCodec, VideoEncoder | Vp8Encoder>;
   readonly #opus = new OpusEncoder({ bitrateKbps: 48 });
   readonly #samples = new Int16Array(CHUNK_SAMPLES);
+  /** Keyframes of H.264 so far. */
   idrs = 0;
-  idrWanted = true;
+  readonly idrWanted = new Set<VideoCodec>(['h264']);
 
   constructor(width = 640, height = 360, bitrateKbps = 2500) {
     this.#pool = new FramePool({ width, height, size: 1 });
-    this.#video = new VideoEncoder({ width, height, bitrateKbps });
+    const options = { width, height, bitrateKbps };
+    this.#video = { h264: new VideoEncoder(options), vp8: new Vp8Encoder(options) };
   }
 
   /** The data are valid until the next call. */
-  picture(n: number): AccessUnit {
+  picture(n: number, codec: VideoCodec = 'h264'): AccessUnit {
     const frame = this.#pool.acquire()!;
     const { width, height, y, u, v, strideY } = frame;
     for (let row = 0; row < height; row += 1) {
@@ -40,10 +44,9 @@ export class TestMedia {
     }
     u.fill(128);
     v.fill(128);
-    const unit = this.#video.encode(frame, n, this.idrWanted);
-    this.idrWanted = false;
+    const unit = this.#video[codec].encode(frame, n, this.idrWanted.delete(codec));
     this.#pool.release(frame);
-    if (unit.keyFrame) this.idrs += 1;
+    if (unit.keyFrame && codec === 'h264') this.idrs += 1;
     return unit;
   }
 
@@ -56,7 +59,7 @@ export class TestMedia {
   }
 
   close(): void {
-    this.#video.close();
+    for (const encoder of Object.values(this.#video)) encoder.close();
     this.#opus.close();
     this.#pool.close();
   }

@@ -27,14 +27,14 @@ class Onset extends AudioWorkletProcessor {
 }
 registerProcessor('onset', Onset);\`;
 
-async function watchStream(path, kinds, { without = null, ...config } = {}) {
+async function watchStream(path, kinds, { without = [], ...config } = {}) {
   const pc = new RTCPeerConnection(config);
   const seen = { pc, shown: [], onsets: [], peak: 0, postMs: 0, answer: '', state: () => pc.connectionState };
   for (const kind of kinds) {
     const transceiver = pc.addTransceiver(kind, { direction: 'recvonly' });
-    if (kind !== 'video' || without === null) continue;
+    if (kind !== 'video' || without.length === 0) continue;
     const { codecs } = RTCRtpReceiver.getCapabilities(kind);
-    transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== without));
+    transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => !without.includes(mimeType)));
   }
   const stream = new MediaStream();
   const video = document.getElementById('v');

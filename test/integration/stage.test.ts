@@ -9,6 +9,7 @@ import type { SessionSpec } from '../../src/stage/protocol.js';
 import { Stage } from '../../src/stage/stage.js';
 import { LiveOpus } from '../../src/stream/encoders/live-opus.js';
 import { freeUdpPort } from '../support/free-port.js';
+import { RawViewer } from '../support/raw-viewer.js';
 import { tone, until } from '../support/server.js';
 import { syntheticAvatar } from '../support/synthetic-avatar.js';
 
@@ -191,6 +192,31 @@ describe('drawn avatars', () => {
     await stage.api.closeSession('a');
     await opening;
     expect(stage.heartbeat().sessions).toEqual([]);
+  });
+});
+
+describe('a viewer without H.264', () => {
+  it('gets VP8, also after a change of size; its encoder is there only while it watches', async () => {
+    await stage.api.openSession(spec('a', small));
+    const encoder = () => heldBy('a').get('video encoder')!;
+    const before = encoder();
+    const viewer = await RawViewer.open((offer) => stage.api.addViewer('a', 'v', offer), { codec: 'vp8' });
+    viewer.keepAlive();
+    await until(() => viewer.video.length > 25);
+    const atSmall = encoder();
+    expect(atSmall).toBeGreaterThan(before);
+    await stage.api.updateSession('a', large, paths.get(large)!, 3);
+    const count = viewer.video.length;
+    await until(() => viewer.video.length > count + 25);
+    expect(viewer.video.since(0).lost).toBe(0);
+    expect(encoder()).toBeGreaterThan(atSmall);
+    await stage.api.updateSession('a', small, paths.get(small)!, 3);
+    const other = await RawViewer.open((offer) => stage.api.addViewer('a', 'other', offer));
+    viewer.close();
+    await stage.api.removeViewer('a', 'v');
+    await until(() => encoder() === before);
+    await until(() => other.video.length > 10);
+    other.close();
   });
 });
 

@@ -1,4 +1,5 @@
 import { Audio, PeerConnection, type Track, Video } from 'node-datachannel';
+import type { VideoCodec } from '../../src/stream/rtp.js';
 import { RtpTrace } from './rtp-trace.js';
 
 const H264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
@@ -36,12 +37,13 @@ export class RawViewer {
   /** Connects through `exchange`, which takes the offer and gives the answer; resolves when packets can be sent. */
   static async open(
     exchange: (offer: string) => Promise<string>,
-    kinds: readonly ('audio' | 'video')[] = ['audio', 'video'],
+    { kinds = ['audio', 'video'], codec = 'h264' }: { kinds?: ('audio' | 'video')[]; codec?: VideoCodec } = {},
   ): Promise<RawViewer> {
     const connection = new PeerConnection('raw', { iceServers: [], disableAutoNegotiation: true });
     const tracks = kinds.map((kind, i) => {
       const media = kind === 'audio' ? new Audio(String(i), 'RecvOnly') : new Video(String(i), 'RecvOnly');
       if (media instanceof Audio) media.addOpusCodec(111);
+      else if (codec === 'vp8') media.addVP8Codec(96);
       else media.addH264Codec(102, H264);
       return connection.addTrack(media);
     });

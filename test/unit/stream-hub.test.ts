@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Peer, PeerEvents, PeerFactory, PeerOptions } from '../../src/stream/peer.js';
 import { ntpMiddle } from '../../src/stream/rtcp.js';
-import { type MediaKind, readRtpHeader } from '../../src/stream/rtp.js';
+import { type MediaKind, type VideoCodec, readRtpHeader } from '../../src/stream/rtp.js';
 import { StreamHub, type StreamHubOptions } from '../../src/stream/stream-hub.js';
 import type { AccessUnit } from '../../src/units.js';
 
@@ -62,7 +62,7 @@ const OFFER = SESSION + AUDIO + VIDEO;
 
 let peers: MemoryPeer[];
 let hub: StreamHub;
-let requestIdr: ReturnType<typeof vi.fn<() => void>>;
+let requestIdr: ReturnType<typeof vi.fn<(codec: VideoCodec) => void>>;
 let counts: number[];
 
 function makeHub(options: Partial<StreamHubOptions> = {}): StreamHub {
@@ -103,7 +103,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   peers = [];
   counts = [];
-  requestIdr = vi.fn<() => void>();
+  requestIdr = vi.fn<(codec: VideoCodec) => void>();
   hub = makeHub();
 });
 
@@ -314,6 +314,38 @@ describe('a viewer that joins soon after a keyframe', () => {
     const lonely = await join('lonely');
     expect(lonely.rtp('video')).toEqual([]);
     expect(requestIdr).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('viewers without H.264', () => {
+  const VP8 = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=recvonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n';
+
+  it('get VP8 while they are there, and only them', async () => {
+    const memory = hub.historyBytes;
+    const [h264, vp8] = [await join('h264'), await join('vp8', SESSION + AUDIO + VP8)];
+    expect([hub.watched('h264'), hub.watched('vp8')]).toEqual([true, true]);
+    expect(requestIdr.mock.calls).toEqual([['h264'], ['vp8']]);
+    hub.sendVideo(picture(0, true));
+    hub.sendVideo({ data: Buffer.alloc(2500, 7), keyFrame: true, frame: 0 }, 'vp8');
+    hub.sendVideo({ data: Buffer.alloc(900, 8), keyFrame: false, frame: 1 }, 'vp8');
+    expect(h264.rtp('video').every(({ payloadType }) => payloadType === 108)).toBe(true);
+    const packets = vp8.rtp('video');
+    expect(packets.map(({ payloadType, marker }) => [payloadType, marker])).toEqual([
+      [96, false],
+      [96, false],
+      [96, true],
+      [96, true],
+    ]);
+    // One byte of descriptor (RFC 7741): the first packet of a frame says so.
+    expect(packets.map(({ payload }) => payload.slice(0, 4))).toEqual(['1007', '0007', '0007', '1008']);
+    expect(packets.map(({ payload }) => payload.length / 2)).toEqual([834, 834, 835, 901]);
+    vi.advanceTimersByTime(600);
+    vp8.feedback(206, 1, vp8.ssrc.video);
+    expect(requestIdr.mock.calls.at(-1)).toEqual(['vp8']);
+    hub.removeViewer('vp8');
+    expect(hub.watched('vp8')).toBe(false);
+    expect(hub.historyBytes).toBe(memory);
+    hub.sendVideo({ data: Buffer.alloc(900, 8), keyFrame: false, frame: 2 }, 'vp8');
   });
 });
 

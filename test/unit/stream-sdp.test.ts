@@ -76,11 +76,14 @@ const instead = (line: Line, pattern: RegExp, text: string): Line => ({
   lines: line.lines.map((old) => old.replace(pattern, text)),
 });
 
+/** An m-line with no codec of ours. */
+const NO_CODEC = instead(without(VIDEO, /H264/), /VP8/, 'VP9');
+
 describe('checkOffer', () => {
   it('finds Opus, and H.264 in constrained baseline under its own number', () => {
     const checked = checkOffer(offer());
-    expect(checked.audio).toEqual({ mid: '0', payloadType: 111, format: 'minptime=10;useinbandfec=1' });
-    expect(checked.video).toMatchObject({ mid: '1', payloadType: 108 });
+    expect(checked.audio).toMatchObject({ mid: '0', payloadType: 111, rtpmap: 'opus/48000/2' });
+    expect(checked.video).toMatchObject({ mid: '1', payloadType: 108, codec: 'h264' });
     expect(checked.video!.format).toContain('profile-level-id=42e01f');
   });
 
@@ -94,7 +97,7 @@ describe('checkOffer', () => {
     const lineOf = (media: Line[]) => /^m=.*$/gm[Symbol.match](checkOffer(offer(media)).sdp);
     expect(lineOf([AUDIO, VIDEO])).toEqual(['m=audio 9 UDP/TLS/RTP/SAVPF 111']);
     expect(lineOf([VIDEO, AUDIO])).toEqual(['m=video 9 UDP/TLS/RTP/SAVPF 108']);
-    expect(lineOf([without(VIDEO, /H264/), AUDIO])).toEqual(['m=audio 9 UDP/TLS/RTP/SAVPF 111']);
+    expect(lineOf([NO_CODEC, AUDIO])).toEqual(['m=audio 9 UDP/TLS/RTP/SAVPF 111']);
     expect(checkOffer(offer()).sdp).toContain('a=setup:active');
     expect(checkOffer(offer().replaceAll('actpass', 'passive')).sdp).toContain('a=setup:passive');
   });
@@ -102,14 +105,23 @@ describe('checkOffer', () => {
   it('takes what there is: only sound, only picture, or neither', () => {
     expect(checkOffer(offer([AUDIO])).video).toBeNull();
     expect(checkOffer(offer([VIDEO])).audio).toBeNull();
-    expect(checkOffer(offer([AUDIO, without(VIDEO, /H264/)])).video).toBeNull();
+    expect(checkOffer(offer([AUDIO, NO_CODEC])).video).toBeNull();
     expect(checkOffer(offer([instead(AUDIO, /recvonly/, 'sendonly'), VIDEO])).audio).toBeNull();
     expect(checkOffer(offer([instead(AUDIO, /recvonly/, 'sendrecv')])).audio).not.toBeNull();
     expect(reasonOf(offer([instead(VIDEO, /recvonly/, 'inactive')]))).toContain('no m-line of it receives');
     const unsupported = expect.objectContaining({ code: 'codec_unsupported', status: 422 }) as Error;
-    expect(() => checkOffer(offer([without(VIDEO, /H264/)]))).toThrow(unsupported);
+    expect(() => checkOffer(offer([NO_CODEC]))).toThrow(unsupported);
     // RTCP has the numbers 64 to 95 on a shared port.
     expect(() => checkOffer(offer([AUDIO]).replaceAll(/\b111\b/g, '72'))).toThrow(unsupported);
+  });
+
+  it('takes VP8 where there is no H.264, on whichever line', () => {
+    const vp8 = without(VIDEO, /H264/);
+    expect(checkOffer(offer([vp8])).video).toMatchObject({ codec: 'vp8', payloadType: 96, format: '' });
+    expect(checkOffer(offer([vp8])).sdp).toContain('a=rtpmap:96 VP8/90000');
+    expect(checkOffer(offer([vp8])).sdp).not.toContain('a=fmtp');
+    const second = instead(VIDEO, /mid:1/, 'mid:2');
+    expect(checkOffer(offer([vp8, second])).video).toMatchObject({ codec: 'h264', mid: '2' });
   });
 
   it('prefers constrained baseline, and takes main or high when there is no other', () => {
@@ -148,12 +160,12 @@ describe('checkOffer', () => {
 });
 
 describe('the owner of the transport', () => {
-  const noPicture = without(VIDEO, /H264/);
+  const noPicture = NO_CODEC;
 
   it('is held open, inactive, when it carries no stream and the others hang on it', () => {
     const checked = checkOffer(offer([noPicture, AUDIO]).replace('BUNDLE 0 1', 'BUNDLE 1 0'));
     expect(checked.bundle).toEqual(['1', '0']);
-    expect(checked.media.map(({ held }) => held)).toEqual([{ payloadType: 96, codec: 'VP8/90000' }, null]);
+    expect(checked.media.map(({ held }) => held)).toEqual([{ payloadType: 96, codec: 'VP9/90000' }, null]);
     expect(checked.carrier).toBe('audio');
   });
 
@@ -246,16 +258,16 @@ describe('composeAnswer', () => {
   });
 
   it('refuses the m-lines that are not served, at their position', () => {
-    const sdp = answer(['10.0.0.2'], '0.0.0.0', checkOffer(offer([AUDIO, without(VIDEO, /H264/)])));
+    const sdp = answer(['10.0.0.2'], '0.0.0.0', checkOffer(offer([AUDIO, NO_CODEC])));
     expect(sdp.match(/^m=.*$/gm)).toEqual(['m=audio 8189 UDP/TLS/RTP/SAVPF 111', 'm=video 0 UDP/TLS/RTP/SAVPF 96']);
     expect(sdp).toContain('a=group:BUNDLE 0\r\n');
   });
 
   it('accepts the owner of the transport without sending on it', () => {
-    const held = checkOffer(offer([without(VIDEO, /H264/), AUDIO]).replace('BUNDLE 0 1', 'BUNDLE 1 0'));
+    const held = checkOffer(offer([NO_CODEC, AUDIO]).replace('BUNDLE 0 1', 'BUNDLE 1 0'));
     const [, video, audio] = answer(['10.0.0.2'], '0.0.0.0', held).split(/^m=/m) as [string, string, string];
     expect(video).toMatch(/^video 8189 UDP\/TLS\/RTP\/SAVPF 96\r\n/);
-    expect(video).toMatch(/a=inactive\r\n[^]*a=rtpmap:96 VP8\/90000\r\n[^]*a=ice-ufrag:JMxQ/);
+    expect(video).toMatch(/a=inactive\r\n[^]*a=rtpmap:96 VP9\/90000\r\n[^]*a=ice-ufrag:JMxQ/);
     expect(video).not.toContain('a=ssrc');
     expect(audio).toContain('a=sendonly');
   });
