@@ -170,9 +170,14 @@ class Chaos {
       if (state === 'failed' && error?.code !== 'task_crashed') {
         this.#faults.push(`render ${id} failed with ${JSON.stringify(error)}, not task_crashed`);
       }
-      if (state === 'running' || state === 'queued') await this.#call('DELETE', `/api/v1/renders/${id}`);
     }
+    await this.#dropRenders();
     return performance.now() - begin;
+  }
+
+  async #dropRenders(): Promise<void> {
+    const { body: renders } = await this.#call('GET', '/api/v1/renders');
+    for (const { id } of renders) await this.#call('DELETE', `/api/v1/renders/${id}`);
   }
 
   #judgeUtterances(): void {
@@ -235,6 +240,7 @@ class Chaos {
     await this.#target.again();
     this.#stopping = false;
     await this.#upload('main', random);
+    await this.#dropRenders();
     const made = await this.#call('POST', '/api/v1/renders', {
       items: [{ text: TEXTS[2] }],
       avatar: 'presenter',

@@ -83,6 +83,14 @@ export class Watch {
   async end(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     await this.#asking;
+    // The server's figures after the viewer's: what it missed until then is in them.
+    const last = this.viewer;
+    const until = performance.now() + 2 * INTERVAL_MS;
+    while (this.viewer === last && this.viewerEnded === null && performance.now() < until) await sleep(20);
+    const { viewer } = this;
+    await sleep(INTERVAL_MS / 2);
+    await this.#ask();
+    this.viewer = viewer;
     if (this.viewerEnded === null && this.viewer && this.viewer.state !== 'connected') {
       this.viewerEnded = `its connection is ${this.viewer.state}`;
     }

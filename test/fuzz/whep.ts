@@ -2,13 +2,20 @@ import type { World } from './attack.js';
 import { sendRaw, type RawAnswer } from './raw-http.js';
 
 /** Sends an offer, as bytes since it may be none. */
-export function postOffer(world: World, session: string, offer: Buffer, from: string): Promise<RawAnswer> {
+export function postOffer(
+  world: World,
+  session: string,
+  offer: Buffer,
+  from: string,
+  forwardedFor?: string,
+): Promise<RawAnswer> {
   const head = [
     `POST /whep/${session} HTTP/1.1`,
     `Host: ${world.host}:${world.port}`,
     'Connection: close',
     'Content-Type: application/sdp',
     `Content-Length: ${offer.length}`,
+    ...(forwardedFor === undefined ? [] : [`X-Forwarded-For: ${forwardedFor}`]),
   ];
   const parts = [Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), offer])];
   return sendRaw(world.host, world.port, { parts, from, limitMs: world.limitMs });
