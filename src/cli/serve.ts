@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { isatty } from 'node:tty';
 import { pino, type Logger } from 'pino';
+import { configFields } from '../config/fields.js';
 import { LiveConfig } from '../config/live-config.js';
 import { AUTO_PRESET, presetNames } from '../config/load.js';
 import type { Config } from '../config/schema.js';
@@ -56,6 +57,8 @@ async function serve(flags: Flags): Promise<void> {
       debugTimecode: flags.debugTimecode,
     },
   });
+  // Children inherit the environment, and those that meet strangers' packets and files need no secrets.
+  for (const { env: name, secret } of configFields()) if (secret) Reflect.deleteProperty(process.env, name);
   const config = live.current;
   const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
   checkOpenFiles(log);

@@ -60,6 +60,35 @@ it('a misspelt ?persist= is no change that is forgotten', async () => {
   expect((await server.get('/api/v1/config')).config.limits.maxSessions).not.toBe(3);
 });
 
+describe('a form that is none', () => {
+  const broken = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF';
+  it.each([
+    ['without a boundary', 'multipart/form-data', 'x'],
+    ['with an empty one', 'multipart/form-data; boundary=', 'x'],
+    ['with another than its parts have', 'multipart/form-data; boundary=y', broken],
+    ['that breaks off in its header', 'multipart/form-data; boundary=x', broken.slice(0, 40)],
+    ['that breaks off in its file', 'multipart/form-data; boundary=x', broken],
+  ])('%s is the mistake of who sent it', async (_what, type, body) => {
+    for (const path of ['sessions/main/audio', 'renders/uploads']) {
+      const url = `${server.url}/api/v1/${path}`;
+      const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': type }, body });
+      expect(response.status, path).toBeGreaterThanOrEqual(400);
+      expect(response.status, path).toBeLessThan(500);
+    }
+  });
+});
+
+it('names the field that is not known, and the one that was meant', async () => {
+  const say = async (body: object): Promise<string> => {
+    const response = await server.post('/api/v1/sessions/main/say', body);
+    return `${response.status} ${((await response.json()) as Json).error.message as string}`;
+  };
+  expect(await say({ txt: 'Hello' })).toBe('400 txt: there is no such field, did you mean "text"?');
+  expect(await say({ text: 'Hello', volume: 3 })).toBe('400 volume: there is no such field.');
+  expect(await say({ voice: 'slt' })).toBe('400 text: is missing.');
+  expect(await say({ text: 7 })).toMatch(/^400 text: .*string/);
+});
+
 it('SIGHUP says when there is nothing new to read', async () => {
   const from = server.log.length;
   process.kill(server.pid, 'SIGHUP');

@@ -359,12 +359,34 @@ describe('the rest of the API', () => {
     expect(await errorOf(await fetch(`${server.url}/nothing`))).toMatchObject({ status: 404, code: 'not_found' });
   });
 
-  it('lets pages of other sites load the viewer element', async () => {
+  it('lets pages of other sites load the viewer element, and read why they may not use the API', async () => {
     const headers = { Origin: 'https://shop.example' };
     const element = await fetch(`${server.url}/web/dh-live-viewer.js`, { headers });
     expect(element.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    const preflight = { ...headers, 'Access-Control-Request-Method': 'POST' };
+    const asked = await fetch(`${server.url}${main}/say`, { method: 'OPTIONS', headers: preflight });
+    expect(asked.headers.get('access-control-allow-origin')).toBe('https://shop.example');
     const api = await fetch(`${server.url}/api/v1/stats`, { headers });
-    expect(api.headers.get('access-control-allow-origin')).toBeNull();
+    expect(api.headers.get('access-control-allow-origin')).toBe('*');
+    expect(await errorOf(api)).toMatchObject({ status: 403, code: 'origin_forbidden' });
+    expect((await fetch(`${server.url}/api/v1/stats`)).headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('says of every answer how browsers are to take it', async () => {
+    const headersOf = async (path: string) => (await fetch(server.url + path, { redirect: 'manual' })).headers;
+    for (const path of ['/', '/studio', '/web/whep.js', '/healthz', '/nothing', '/metrics', '/api/v1/stats', main]) {
+      const headers = await headersOf(path);
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('referrer-policy'), path).toBe('no-referrer');
+    }
+    for (const path of ['/metrics', '/api/v1/stats', `${main}/nothing`]) {
+      const headers = await headersOf(path);
+      expect(headers.get('cache-control'), path).toBe('no-store');
+      expect(headers.get('cross-origin-resource-policy'), path).toBe('same-origin');
+    }
+    expect((await headersOf('/studio')).get('content-security-policy')).toMatch(/frame-ancestors 'none'/);
+    expect((await headersOf('/')).get('content-security-policy')).not.toMatch(/frame-ancestors/);
+    expect((await headersOf('/studio/')).get('location')).toBe('../studio');
   });
 
   it('does not let pages of other sites use the API', async () => {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { packagePath } from '../../src/entry.js';
 import { EventLog, startServer, until, type Json, type TestServer } from '../support/server.js';
@@ -161,4 +162,11 @@ it('demands the token when one is set, but not for watching', async () => {
   expect((await fetch(url, { headers: { Authorization: 'Bearer correct horse' } })).status).toBe(200);
   expect((await fetch(`${url}?token=correct%20horse`)).status).toBe(200);
   expect((await fetch(server.url)).status).toBe(200);
+  await fetch(`${server.url}/nothing?token=correct%20horse`);
+  // Nor does it tell anybody: not its log, not the processes that meet strangers.
+  expect(JSON.stringify(server.log)).not.toMatch(/correct(%20| |\+)horse/);
+  if (!existsSync('/proc/self/environ')) return;
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
+  expect(children.length).toBeGreaterThan(0);
+  for (const child of children) expect(readFileSync(`/proc/${child}/environ`, 'utf8')).not.toMatch('correct horse');
 });

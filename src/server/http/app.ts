@@ -37,6 +37,11 @@ const IDLE_TIMEOUT = 180_000;
 /** How often the first two are looked at, in ms. */
 const CHECK_INTERVAL = 2_000;
 
+/** What is sent is what it says to be, and an address, which may hold a token, is told to nobody. */
+const EVERYWHERE = { 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
+/** Answers of the API are kept by no cache, and are no pictures or scripts of other sites. */
+const PRIVATE = { 'Cache-Control': 'no-store', 'Cross-Origin-Resource-Policy': 'same-origin' };
+
 /** The HTTP side of the control process, ready to listen. */
 export async function createApp(context: ServerContext): Promise<FastifyInstance> {
   const app = Fastify({
@@ -57,16 +62,21 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.decorate('clients', clients);
   app.decorate('access', access);
   app.decorate('connections', new Connections(app.server, clients, config, maxSockets()));
-  app.addHook('onRequest', async (request) => access.checkHost(request.raw));
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers(EVERYWHERE);
+    access.checkHost(request.raw);
+  });
   app.setErrorHandler(errorHandler(context.log));
   const notFound = notFoundHandler(app);
   app.setNotFoundHandler(notFound);
   limitJson(app, context);
   await app.register(cors, {
     delegator: (request, done) => {
-      // Watching, and the element that does it, is for every page.
+      // Watching, and the element that does it, is for every page. A preflight gives nothing away either: whether the
+      // origin may call is looked at in the call itself, so that its page can read the refusal.
       const { corsOrigins } = context.config.server;
-      const open = /^\/(whep|web)\//.test(request.url ?? '') || corsOrigins.includes('*');
+      const open =
+        /^\/(whep|web)\//.test(request.url ?? '') || request.method === 'OPTIONS' || corsOrigins.includes('*');
       done(null, {
         origin: open ? true : corsOrigins,
         methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -90,7 +100,10 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
 /** What only those may use who are authorized: the API and the figures. */
 function guarded(context: ServerContext, notFound: ReturnType<typeof notFoundHandler>) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', async (request) => app.access.authorize(request.raw));
+    app.addHook('onRequest', async (request, reply) => {
+      void reply.headers(PRIVATE);
+      await app.access.authorize(request.raw);
+    });
     await app.register(metricsRoute(context));
     await app.register(
       async (api) => {

@@ -1,11 +1,15 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { z } from 'zod';
-import { DhError } from '../../errors.js';
+import { z } from 'zod';
+import { nearest } from '../../config/did-you-mean.js';
+import { getAt, isObject } from '../../config/tree.js';
+import { DhError, type ErrorCode } from '../../errors.js';
 import { RateLimited } from './access.js';
 
 /** Seconds after which a client may try again what failed for now. */
 const RETRY_AFTER_S = 1;
+/** Refusals that the page of another site may read: they say to its author what to do, and nothing else. */
+const READABLE = new Set<ErrorCode>(['origin_forbidden', 'unauthorized', 'rate_limited']);
 /** Characters of a message that repeats what a client sent. */
 const MOST_SHOWN = 300;
 
@@ -15,13 +19,26 @@ const NO_FILES = new Set(['EMFILE', 'ENFILE']);
 export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
   const result = schema.safeParse(value ?? {});
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue?.path.join('.') ?? '';
-  const message = `${field ? `${field}: ` : ''}${issue?.message ?? 'invalid'}`;
-  const shown = message.length > MOST_SHOWN ? `${message.slice(0, MOST_SHOWN)}…` : message;
-  throw new DhError('bad_request', shown, {
+  const { issues } = result.error;
+  // A name that is not known is more often the mistake than the one that is missing for it.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const message = issue ? explain(issue, schema, value) : 'invalid';
+  throw new DhError('bad_request', message.length > MOST_SHOWN ? `${message.slice(0, MOST_SHOWN)}…` : message, {
     hint: 'docs/api.md shows each call with its fields.',
   });
+}
+
+function explain(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): string {
+  const path = issue.path as (string | number)[];
+  const field = path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys;
+    const known = path.length === 0 && schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+    const near = nearest(key, known);
+    return `${[...path, key].join('.')}: there is no such field${near === undefined ? '.' : `, did you mean "${near}"?`}`;
+  }
+  const missing = path.length > 0 && (!isObject(value) || getAt(value, path) === undefined);
+  return `${field ? `${field}: ` : ''}${missing ? 'is missing.' : issue.message}`;
 }
 
 /** The one place where an error becomes an answer. */
@@ -31,6 +48,9 @@ export function errorHandler(log: Logger) {
     if (known.status >= 500 && !known.retryable)
       log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     if (reply.sent) return;
+    if (READABLE.has(known.code) && !reply.hasHeader('access-control-allow-origin')) {
+      void reply.header('Access-Control-Allow-Origin', '*');
+    }
     const after = known instanceof RateLimited ? known.retryAfterS : RETRY_AFTER_S;
     if (known.retryable) void reply.header('Retry-After', after);
     void reply.code(known.status).send({ error: known.toJSON() });

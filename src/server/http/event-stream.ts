@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { ServerEvents } from '../server-events.js';
 import type { Session } from '../session.js';
 
@@ -19,12 +20,11 @@ export function openEventStream(request: FastifyRequest, reply: FastifyReply, on
   const leave = request.server.connections.openStream(request.raw);
   reply.hijack();
   const { raw } = reply;
-  const origin = reply.getHeader('access-control-allow-origin');
   raw.writeHead(200, {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
     'Content-Type': 'text/event-stream',
     'Cache-Control': 'no-store',
     'X-Accel-Buffering': 'no',
-    ...(typeof origin === 'string' ? { 'Access-Control-Allow-Origin': origin } : {}),
   });
   const keepAlive = setInterval(() => raw.write(':\n\n'), KEEP_ALIVE);
   let ended = false;

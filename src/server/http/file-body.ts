@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { DhError } from '../../errors.js';
 
@@ -8,7 +8,15 @@ import { DhError } from '../../errors.js';
  */
 export async function fileOf(request: FastifyRequest, maxBytes: number, wanted: string): Promise<Readable> {
   if (request.isMultipart()) {
-    const part = await request.file({ limits: { fileSize: maxBytes } });
+    const part = await request.file({ limits: { fileSize: maxBytes } }).catch((error: unknown) => {
+      // Its parser knows no status, as for a form without a boundary.
+      const { statusCode = 400, message } = error as FastifyError;
+      if (statusCode !== 400) throw error;
+      throw new DhError('bad_request', `The form cannot be read: ${message}.`, {
+        hint: 'Let the client make the Content-Type: it names the boundary of the parts.',
+        cause: error,
+      });
+    });
     if (!part) throw new DhError('bad_request', 'The form has no file.', { hint: 'Send it in a part named "file".' });
     return part.file;
   }

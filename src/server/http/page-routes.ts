@@ -20,13 +20,8 @@ const POLICY =
 
 /** The viewer, the studio, and what they load. */
 export async function pageRoutes(app: FastifyInstance): Promise<void> {
-  const page = {
-    'Content-Security-Policy': POLICY,
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-  };
   app.addHook('onSend', async (_request, reply) => {
-    void reply.headers(page);
+    if (!reply.hasHeader('Content-Security-Policy')) void reply.header('Content-Security-Policy', POLICY);
   });
   await app.register(fastifyStatic, { root: packagePath('web'), prefix: '/web/', cacheControl: false });
   for (const [name, packageName, folder] of VENDOR) {
@@ -38,6 +33,8 @@ export async function pageRoutes(app: FastifyInstance): Promise<void> {
     // The page names its files relative to the server's root.
     const [path = '', query] = request.url.split('?');
     if (path.endsWith('/')) return reply.redirect(`../studio${query === undefined ? '' : `?${query}`}`);
+    // Whoever could lay it under a page of theirs could have its buttons pressed. The viewer may be framed by any page.
+    void reply.header('Content-Security-Policy', `${POLICY}; frame-ancestors 'none'`);
     return reply.sendFile('studio.html');
   });
   app.get('/favicon.ico', (_request, reply) => reply.code(204).send());
