@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { isatty } from 'node:tty';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { configFields } from '../config/fields.js';
 import { LiveConfig } from '../config/live-config.js';
 import { AUTO_PRESET, presetNames } from '../config/load.js';
@@ -11,6 +11,7 @@ import type { ChosenPreset } from '../server/server-optimizer.js';
 import { checkOpenFiles } from '../server/open-files.js';
 import { autoPreset } from './auto-preset.js';
 import { defaultCacheDir } from './cache-dir.js';
+import { serverLog } from './server-log.js';
 
 /** Exit code after an error that nobody expected. */
 const CRASHED = 70;
@@ -60,7 +61,7 @@ async function serve(flags: Flags): Promise<void> {
   // Children inherit the environment, and those that meet strangers' packets and files need no secrets.
   for (const { env: name, secret } of configFields()) if (secret) Reflect.deleteProperty(process.env, name);
   const config = live.current;
-  const log = pino({ level: config.logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = serverLog(config.logLevel);
   checkOpenFiles(log);
   // Only here: the other commands do without the server's libraries.
   const { Control } = await import('../server/control.js');
