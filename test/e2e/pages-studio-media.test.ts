@@ -41,6 +41,8 @@ describe('files in the studio', () => {
     const page = await choose('misnamed.bin', bytes);
     await page.getByRole('log').getByText('sent as it is').waitFor();
     expect(pages.api.uploads).toEqual([{ type: 'audio/wav', body: bytes }]);
+    pages.api.emit('utterance.started', { utteranceId: 'u2' });
+    await page.getByRole('log').getByText('Speaks: misnamed.bin').waitFor();
     expect(pages.api.calls.filter((call) => call.includes('/vendor/ffmpeg'))).toEqual([]);
   });
 

@@ -112,6 +112,9 @@ describe('a studio whose server asks for a token', () => {
     await page.getByText('This server asks for an access token.').waitFor();
     await live(page);
     expect(await page.getByRole('alert').getByText('Authorization').count()).toBe(0);
+    await page.getByRole('status').getByText('No access').waitFor();
+    expect(await page.locator('#figures').innerText()).not.toContain('undefined');
+    expect(await page.getByRole('button', { name: 'Speak' }).isDisabled()).toBe(true);
     const asked = () => pages.api.calls.filter((call) => call.includes('/api/')).length;
     const begin = asked();
     const field = page.getByLabel('Access token', { exact: true });

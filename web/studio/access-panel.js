@@ -3,6 +3,8 @@ import { byId, setText } from './dom.js';
 
 const form = byId('access');
 const field = byId('access-token');
+/** What cannot be done without a token. */
+const CONTROLS = ['session', 'session-new', 'session-delete', 'interrupt', 'say', 'talk', 'file'];
 
 /** Asks for the server's access token when a call was refused. `onRefused` shows what can be had without one. */
 export class AccessPanel {
@@ -22,6 +24,7 @@ export class AccessPanel {
     setText(byId('access-title'), title);
     setText(byId('access-hint'), 'It is the server’s setting server.token. Watching works without it.');
     form.hidden = false;
+    for (const id of CONTROLS) byId(id).disabled = true;
     field.focus();
   }
 

@@ -18,6 +18,7 @@ export class FiguresPanel {
   #server = null;
   #received = null;
   #soundOnly = false;
+  #locked = false;
   #rows = new Map();
   #drops = { count: Infinity, atMs: -Infinity };
   #render = batched(() => this.#show());
@@ -42,7 +43,7 @@ export class FiguresPanel {
 
   /** The server shows nothing without a token. */
   refused() {
-    this.#info = { state: 'locked' };
+    this.#locked = true;
     this.#render();
   }
 
@@ -60,7 +61,7 @@ export class FiguresPanel {
 
   #show() {
     const info = this.#info;
-    const state = info?.state ?? 'gone';
+    const state = this.#locked ? 'locked' : (info?.state ?? 'gone');
     const badge = byId('state');
     badge.dataset.state = state;
     setText(badge.firstElementChild, STATES[state] ?? state);

@@ -1,5 +1,6 @@
 import { byId, setText } from './dom.js';
 import { speakFile } from './files.js';
+import { nameUtterance } from './names.js';
 import { clearNotice, logLine, showError } from './notices.js';
 
 const WAYS = { original: 'sent as it is', browser: 'decoded in the browser', ffmpeg: 'converted with FFmpeg' };
@@ -50,12 +51,13 @@ export class FilePanel {
     this.#job = new AbortController();
     byId('file-job').hidden = false;
     try {
-      const { way } = await speakFile(id, file, {
+      const { way, utteranceId } = await speakFile(id, file, {
         interruptFirst: byId('interrupt-first').checked,
         signal: this.#job.signal,
         onStep: (step) => setText(byId('file-text'), `${file.name}: ${step}`),
         onProgress: (ratio) => showProgress(progress, ratio),
       });
+      nameUtterance(utteranceId, file.name);
       clearNotice();
       logLine(`${file.name} is queued (${WAYS[way]}).`);
     } catch (error) {

@@ -8,6 +8,7 @@ import { FiguresPanel } from './figures-panel.js';
 import { FilePanel } from './file-panel.js';
 import { durationText } from './format.js';
 import { MicPanel } from './mic-panel.js';
+import { nameOf } from './names.js';
 import { hideNoSession, showNoSession } from './no-session.js';
 import { clearNotice, logLine, showError } from './notices.js';
 import { RecordPanel } from './record-panel.js';
@@ -123,7 +124,7 @@ function report({ name, data }) {
   switch (name) {
     case 'utterance.started':
       lastStarted = data.utteranceId;
-      return logLine(data.text ? `Speaks: ${data.text}` : 'Began to speak.');
+      return logLine(spoken(data) ? `Speaks: ${spoken(data)}` : 'Began to speak.');
     case 'utterance.ended':
       // Why, a warning has said.
       if (data.error) return logLine(`Broke off${heard}.`, 'error');
@@ -165,6 +166,8 @@ function reportServer({ name, data }) {
       return undefined;
   }
 }
+
+const spoken = ({ text, utteranceId }) => text ?? nameOf(utteranceId);
 
 /** What waited and is dropped is told one by one; here it is one line. */
 function countDropped() {

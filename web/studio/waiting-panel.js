@@ -1,4 +1,5 @@
 import { byId, create, setText } from './dom.js';
+import { nameOf } from './names.js';
 
 const MAX_SHOWN = 5;
 
@@ -32,7 +33,7 @@ export class WaitingPanel {
     list.dataset.key = key;
     const left = waiting - shown.length;
     list.replaceChildren(
-      ...shown.map(({ text }) => create('li', text ? { title: text } : {}, text ?? 'Sound')),
+      ...shown.map(({ id, text }) => create('li', text ? { title: text } : {}, text ?? nameOf(id) ?? 'Sound')),
       ...(shown.length > 0 && left > 0 ? [create('li', {}, `and ${left} more`)] : []),
     );
   }
