@@ -43,13 +43,6 @@ const ASK_AGAIN_MS = 700;
 /** A stage process is replaced within a second: for this long after a loss the waits for it are short. */
 const QUICK_MS = 3000;
 
-/** What to do in a browser that has none of the server's picture codecs. */
-export function codecHint(userAgent) {
-  return /Firefox\//.test(userAgent)
-    ? 'For the picture, switch on Firefox’s OpenH264 plugin (Add-ons and themes, Plugins), or use Chrome, Edge or Safari.'
-    : 'For the picture, use Chrome, Edge or Safari.';
-}
-
 /**
  * Watches one WHEP stream (draft-ietf-wish-whep) and reconnects on its own for as long as it runs.
  *
@@ -359,7 +352,7 @@ function noPicture() {
   return {
     picture: false,
     message: 'This browser cannot show the picture (no H.264 or VP8); the sound plays.',
-    hint: codecHint(navigator.userAgent),
+    hint: 'For the picture, use Chrome, Edge, Firefox or Safari.',
   };
 }
 

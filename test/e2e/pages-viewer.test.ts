@@ -173,7 +173,7 @@ describe('the viewer page', () => {
       pages.api.h264Only = how;
       await page.goto(pages.api.url);
       await page.getByRole('status').getByText('This browser cannot show the picture (no H.264 or VP8)').waitFor();
-      await page.getByText('use Chrome, Edge or Safari.').waitFor();
+      await page.getByText('use Chrome, Edge, Firefox or Safari.').waitFor();
       expect(await page.evaluate('[last.state, last.picture]')).toEqual(['live', false]);
       await page.getByRole('button', { name: 'Turn sound on' }).click();
       await holds(page, `!${video}.muted && !${video}.paused && ${video}.currentTime > 0`);
