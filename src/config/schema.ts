@@ -13,6 +13,9 @@ const evenPixels = (least: number, most: number) =>
     .max(most)
     .refine((value) => value % 2 === 0, 'must be even');
 
+/** A day. Timers take 24 days at most; one that is asked for more fires each millisecond. */
+const MAX_TIME_S = 86_400;
+
 /** How much an idle session may cost, best first. The guard lowers it before it refuses work. */
 export const IDLE_QUALITIES = ['full', 'half', 'low'] as const;
 export type IdleQuality = (typeof IDLE_QUALITIES)[number];
@@ -180,7 +183,12 @@ export const LimitsSchema = z.strictObject({
   maxTextChars: z.number().int().min(1).default(5000).describe('Longest text of one `say`, in characters.'),
   maxPendingUtterances: z.number().int().min(1).default(32).describe('Most utterances that wait in one session.'),
   maxUploadMb: z.number().min(0.1).default(200).describe('Largest uploaded file in MB.'),
-  maxUploadDurationS: z.number().min(1).default(3600).describe('Longest sound of an uploaded file, in seconds.'),
+  maxUploadDurationS: z
+    .number()
+    .min(1)
+    .max(MAX_TIME_S)
+    .default(3600)
+    .describe('Longest sound of an uploaded file, in seconds.'),
   maxConnections: count(1000).describe('Most HTTP and WebSocket connections; fewer when `ulimit -n` is low.'),
   maxConnectionsPerAddress: count(200).describe('Most connections from one address, but for this machine and proxies.'),
   maxEventStreams: count(200).describe('Most event streams; from one address at most a quarter of them.'),
@@ -255,7 +263,13 @@ export const MonitorSchema = z.strictObject({
     .default([])
     .describe('Addresses that get a POST for each alert that is raised or cleared.')
     .meta(SECRET),
-  webhookTimeoutMs: z.number().int().min(100).default(5000).describe('Time that a webhook may take, in ms.'),
+  webhookTimeoutMs: z
+    .number()
+    .int()
+    .min(100)
+    .max(60_000)
+    .default(5000)
+    .describe('Time that a webhook may take, in ms.'),
 });
 export type MonitorConfig = z.infer<typeof MonitorSchema>;
 
@@ -294,6 +308,8 @@ export const ConfigSchema = z.strictObject({
   statsIntervalS: z
     .number()
     .min(0)
+    .max(MAX_TIME_S)
+    .refine((value) => value === 0 || value >= 1, 'must be 0 or at least 1')
     .default(10)
     .describe('Seconds between two lines of statistics in the log; 0: none. A session at rest is written once.'),
   logLevel: z

@@ -47,7 +47,7 @@ export function judgeGrowth(samples: readonly Sample[]): Verdict {
 }
 
 /** Judges what the good viewer got. What the machine was too busy for is told, and is no fault. */
-export function judgeViewer({ viewer, viewerEnded, skipped, session }: Watch): Verdict {
+export function judgeViewer({ viewer, viewerEnded, skipped, session, pauses }: Watch): Verdict {
   const verdict: Verdict = { figures: [], faults: [] };
   if (viewer === null) return { figures: [], faults: ['the good viewer saw nothing'] };
   const { audio, video, socketDrops } = viewer;
@@ -57,6 +57,8 @@ export function judgeViewer({ viewer, viewerEnded, skipped, session }: Watch): V
       `${audio.packets} sound packets, ${audio.lost} lost; longest pause ${video.longestGapMs} ms, of sound ${audio.longestGapMs} ms; ` +
       `its own socket lost ${socketDrops ?? 'an unknown number'}`,
   );
+  const long = pauses.map(({ ms, starvedMs }) => `${ms} ms while the stage waited ${starvedMs} ms for a CPU`);
+  if (long.length > 0) verdict.figures.push(`each longest pause so far: ${long.join(', ')}`);
   if (viewerEnded !== null) verdict.faults.push(`the good viewer was thrown out: ${viewerEnded}`);
   else if (audio.silentMs > SILENT_MS) {
     verdict.faults.push(

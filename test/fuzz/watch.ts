@@ -19,6 +19,8 @@ export interface Sample {
 }
 
 const INTERVAL_MS = 1000;
+/** Longer pauses are told. */
+const PAUSE_MS = 500;
 /** Threads that lost this much of a second to other processes explain frames that were not made then. */
 const STARVED_MS = 40;
 
@@ -31,6 +33,8 @@ export class Watch {
   restarts = 0;
   /** Frames of its session that the stage left out: while others had the CPU, and otherwise. */
   readonly skipped = { starved: 0, busy: 0 };
+  /** Pauses of its sound, in ms, with how long the stage's threads had waited for a CPU around them. */
+  readonly pauses: { ms: number; starvedMs: number }[] = [];
   /** Its session as the server saw it last. */
   session: { state: string; viewers: number } | null = null;
   /** Questions about the server's state that got no answer. */
@@ -64,6 +68,7 @@ export class Watch {
     const changed = await call('PATCH', path, { session: { idleQuality: 'full' } });
     if (!changed.ok) throw new Error(`the good session cannot be set: ${await changed.text()}`);
     while ((((await (await call('GET', path)).json()) as Json).state as string) !== 'idle') await sleep(50);
+    await this.#ask(); // what was left out before the viewer came is not counted
     const script = packagePath('test/fuzz/good-viewer-process.ts');
     const child = fork(script, [`${this.#server.url}/whep/${GOOD_SESSION}`], { execArgv: ['--import', 'tsx'] });
     this.#child = child;
@@ -73,7 +78,6 @@ export class Watch {
       if (this.viewerEnded !== null) throw new Error(`the good viewer sees nothing: ${this.viewerEnded}`);
       await sleep(50);
     }
-    await this.#ask();
     this.#timer = setInterval(() => {
       this.#asking = this.#asking.then(() => this.#ask());
     }, INTERVAL_MS);
@@ -123,6 +127,10 @@ export class Watch {
       if (name !== 'control')
         starvedMs = Math.max(starvedMs, figures.starvedMs - (this.#starved.get(pid) ?? figures.starvedMs));
       this.#starved.set(pid, figures.starvedMs);
+    }
+    const longest = this.viewer?.audio.longestGapMs ?? 0;
+    if (longest > Math.max(PAUSE_MS, this.pauses.at(-1)?.ms ?? 0)) {
+      this.pauses.push({ ms: longest, starvedMs: Math.round(starvedMs) });
     }
     const session = stats.sessions?.find(({ id }: Json) => id === GOOD_SESSION);
     this.session = session ? { state: session.state, viewers: session.viewers } : null;

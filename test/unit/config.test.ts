@@ -55,6 +55,8 @@ describe('loadConfig', () => {
     ['a misspelt name', '{"sesion":{}}', /sesion/],
     ['a negative limit', '{"memory":{"maxMemoryMb":-5}}', /memory\.maxMemoryMb/],
     ['an odd width', '{"session":{"width":641}}', /session\.width.*even/],
+    ['a time that no timer takes', '{"statsIntervalS":9007199254740992}', /statsIntervalS.*86400/],
+    ['a statistics line each millisecond', '{"statsIntervalS":0.001}', /statsIntervalS.*at least 1/],
     ['broken JSON', '{"session":', /not JSON/],
     ['a list', '[]', /no JSON object/],
   ])('refuses %s and says where', (_name, text, reason) => {
