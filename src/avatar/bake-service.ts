@@ -8,8 +8,10 @@ import { BakeChild, type BakeChildOptions } from './bake-child.js';
 import { BUILT_IN_AVATAR } from './catalogue.js';
 
 export interface BakeServiceOptions {
-  /** Folder of the cache on disk. When it cannot be written, baked avatars live in a temporary folder until `close`. */
+  /** Folder of the cache on disk. */
   cacheDir: string;
+  /** Where baked avatars live until `close` when the cache cannot be written. Default: a folder of the system's. */
+  spareDir?: string;
   /** Folders with avatar packages. */
   avatarsDirs: readonly string[];
   /**
@@ -46,7 +48,7 @@ interface Shared extends Drawing {
 export class BakeService implements Closable {
   readonly #options: BakeServiceOptions;
   /** Exists only once something had to be stored there. */
-  readonly #spareDir = join(tmpdir(), `dh-live-avatars-${randomUUID()}`);
+  readonly #spareDir: string;
   readonly #children = new Set<BakeChild>();
   readonly #shared = new Map<string, Shared>();
   /** Built-in avatars do not change while the program runs. */
@@ -57,6 +59,7 @@ export class BakeService implements Closable {
 
   constructor(options: BakeServiceOptions) {
     this.#options = options;
+    this.#spareDir = options.spareDir ?? join(tmpdir(), `dh-live-avatars-${randomUUID()}`);
   }
 
   /**

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -7,18 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { DhError } from '../errors.js';
 import type { Clock, Closable } from '../units.js';
 import { diskError } from './disk-error.js';
-
-/** Who holds a lock. No time of day is in it: a clock may jump. */
-interface Holder {
-  host: string;
-  pid: number;
-  /** When the process started, in ticks since the machine did; empty where that cannot be known. */
-  started: string;
-  /** Which start of the machine that was. */
-  boot: string;
-  /** Namespace of process ids: a container has its own. Empty where there are none. */
-  space: string;
-}
+import { isHere, parseHolder, stateOf, thisProcess, type Holder } from './holder.js';
 
 /** How a lock is asked for. */
 export interface LockOptions {
@@ -160,7 +148,7 @@ async function removeLeft(path: string, me: Holder): Promise<void> {
     if (!name.startsWith(prefix)) continue;
     const left = join(dirname(path), name);
     const pid = Number.parseInt(name.slice(prefix.length), 10);
-    const holder = parse(await readFile(left, 'utf8').catch(() => ''));
+    const holder = parseHolder(await readFile(left, 'utf8').catch(() => ''));
     if (holder !== null && !isHere(holder, me)) continue;
     if (stateOf(JSON.stringify({ ...me, pid, started: '' }), me) === 'held') continue;
     await rm(left, { force: true });
@@ -184,25 +172,6 @@ async function takeAway(path: string, stale: string): Promise<void> {
   const taken = await readFile(aside, 'utf8').catch(() => null);
   if (taken !== null && taken !== stale) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
-}
-
-/** Whether the holder lives; unknown when it cannot be asked. */
-function stateOf(content: string, me: Holder): 'held' | 'free' | 'unknown' {
-  const holder = parse(content);
-  if (holder === null || typeof holder.pid !== 'number') return 'free';
-  if (!isHere(holder, me)) return 'unknown';
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'held' : 'free';
-  }
-  const started = startOf(holder.pid);
-  return started === null || !holder.started || started === holder.started ? 'held' : 'free';
-}
-
-/** Whether its process can be looked up here. A name of a host says little: containers are made anew with another. */
-function isHere(holder: Partial<Holder>, me: Holder): boolean {
-  return holder.boot === me.boot && holder.space === me.space && (me.boot !== '' || holder.host === me.host);
 }
 
 /** Watches a lock until its holder touches it or gives it back; false when that does not happen. */
@@ -230,53 +199,14 @@ async function touchedAt(path: string): Promise<string> {
   }
 }
 
-function parse(content: string): Partial<Holder> | null {
-  try {
-    const holder = JSON.parse(content) as Partial<Holder> | null;
-    return typeof holder === 'object' ? holder : null;
-  } catch {
-    return null;
-  }
-}
-
 async function sleepUnlessAborted(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function busy(what: string, content: string): DhError {
-  const { pid, host } = parse(content) ?? {};
+  const { pid, host } = parseHolder(content) ?? {};
   const who = pid === undefined ? '' : ` by process ${pid}${host === hostname() ? '' : ` on ${host}`}`;
   return new DhError('render_busy', `${what} is in use${who}.`, {
     hint: 'Wait until that is done, or choose another --project and output folder.',
   });
-}
-
-function thisProcess(): Holder {
-  return { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId(), space: pidSpace() };
-}
-
-/** Field 22 of /proc/pid/stat (proc(5)); null where there is no such file. */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function pidSpace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid');
-  } catch {
-    return '';
-  }
 }

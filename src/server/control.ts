@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -37,6 +37,7 @@ import { ServerStats } from './server-stats.js';
 import { SessionRegistry } from './session-registry.js';
 import { startStatsLine } from './stats-line.js';
 import { Supervisor } from './supervisor.js';
+import { makeTempFolder, removeLeftFolders } from './temp-folder.js';
 import { VoiceMemory } from './voice-memory.js';
 
 export interface ControlOptions {
@@ -224,7 +225,9 @@ export class Control {
     const { firstPort } = config.current.stages;
     const moved = firstPort !== 0 && supervisor.media.ports[0] !== firstPort;
     log.info(supervisor.media, moved ? `media ports (UDP); ${firstPort} is in use` : 'media ports (UDP)');
-    const temp = await mkdtemp(join(tmpdir(), 'dh-live-'));
+    const left = await removeLeftFolders(Date.now());
+    if (left > 0) log.info({ folders: left }, 'removed temporary files of servers that were killed');
+    const temp = await makeTempFolder();
     const control = new Control(options, contract, supervisor, temp);
     // A change that leaves less memory than is needed is refused, as it is at the start.
     config.addCheck((wanted) => control.#loans.check(wanted));

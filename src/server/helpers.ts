@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { BakeService, type Drawing } from '../avatar/bake-service.js';
@@ -50,7 +51,13 @@ export class Helpers implements Closable {
   constructor(parts: HelpersParts) {
     const { config, cacheDir, avatarsDirs, temp, loans, pools } = parts;
     this.#parts = parts;
-    this.#bakes = new BakeService({ cacheDir, avatarsDirs, borrow: (size, before) => loans.bake(size, before) });
+    const spareDir = join(temp, 'avatars');
+    this.#bakes = new BakeService({
+      cacheDir,
+      spareDir,
+      avatarsDirs,
+      borrow: (size, before) => loans.bake(size, before),
+    });
     this.#media = new MediaClient({ borrow: (signal) => loans.media(signal) });
     onCleanup(() => this.endIdle(), { atHardLevel: true });
     this.#uploads = new UploadStore({ dir: temp, maxBytes: () => config().limits.maxUploadMb * 1e6 });

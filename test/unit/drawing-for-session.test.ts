@@ -23,19 +23,18 @@ beforeEach(async () => {
   helpers = newHelpers(cacheDir);
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await helpers.close();
   await rm(cacheDir, { recursive: true, force: true });
 });
 
-function newHelpers(folder: string, avatarsDir = 'avatars'): Helpers {
+function newHelpers(folder: string, { avatarsDir = 'avatars', temp = cacheDir } = {}): Helpers {
   const bake = (): Promise<MemoryLoan> => {
     const recall = new AbortController();
     if (lent++ < recalls) recall.abort(new DhError('memory_pressure', 'Somebody needs it.'));
     return Promise.resolve({ bytes: 500e6, recalled: recall.signal, close: () => undefined });
   };
   return new Helpers({
-    ...{ config: () => loadConfig({}), cacheDir: folder, avatarsDirs: [avatarsDir], temp: cacheDir },
+    ...{ config: () => loadConfig({}), cacheDir: folder, avatarsDirs: [avatarsDir], temp },
     loans: { bake } as unknown as ServerLoans,
     pools: { processWork: () => ({ track: (run: () => unknown) => run() }) } as unknown as WorkerPools,
     log: pino({ level: 'silent' }),
@@ -74,8 +73,7 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
   it.skipIf(process.platform === 'win32')('is not begun again when it cannot be stored', async () => {
     recalls = 0;
     // Neither the cache nor the folder for what does not fit there can be made.
-    vi.stubEnv('TMPDIR', '/dev/null');
-    const helpless = newHelpers('/dev/null/cache');
+    const helpless = newHelpers('/dev/null/cache', { temp: '/dev/null/temp' });
     const { loaded, path } = helpless.draw('robot', SIZE, { before: 'main', patient: true });
     await loaded;
     await expect(path).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('disk') as string });
@@ -92,7 +90,7 @@ describe('a drawing whose memory is wanted back, or whose process dies', () => {
     await path;
     await cp('avatars/robot', join(cacheDir, 'packages/robot'), { recursive: true });
     await writeFile(join(cacheDir, 'packages/robot/base.svg'), 'x');
-    const broken = newHelpers(cacheDir, join(cacheDir, 'packages'));
+    const broken = newHelpers(cacheDir, { avatarsDir: join(cacheDir, 'packages') });
     const refused = broken.draw('robot', SIZE, { before: 'main', patient: false });
     await expect(refused.loaded).rejects.toMatchObject({
       code: 'avatar_invalid',
