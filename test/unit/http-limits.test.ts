@@ -80,6 +80,17 @@ it('takes the address from a proxy that is trusted, and from nobody else', async
   expect(await from('192.0.2.3', '192.0.2.5')).toBe(429);
 });
 
+it('asks for a token when a proxy opens to others what listens on loopback', async () => {
+  const status = async (server: object, forwarded: string) => {
+    const headers = { 'x-forwarded-for': forwarded };
+    return (await ask(await appWith({ server }), { url: '/metrics', remoteAddress: '127.0.0.1', headers })).status;
+  };
+  expect(await status({}, STRANGER)).toBe(401);
+  expect(await status({}, `127.0.0.1, ${STRANGER}`)).toBe(401);
+  expect(await status({}, '127.0.0.1')).toBe(200);
+  expect(await status({ insecure: true }, STRANGER)).toBe(200);
+});
+
 it('passes on only so many offers of an address, and of those that do not connect', async () => {
   const viewers: { id: string; state: string }[] = [];
   const addViewer = (id: string): string => (viewers.push({ id, state: 'connecting' }), 'answer');

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Config } from '../../config/schema.js';
 import { DhError } from '../../errors.js';
+import { isLoopback } from '../exposure.js';
 import type { Clients } from './clients.js';
 
 /** A host and perhaps a port, as in the `Host` header (RFC 9110, 7.2): nothing else that `new URL` makes a host of. */
@@ -103,9 +104,14 @@ export class Access {
    * `rate_limited`.
    */
   async authorize(request: IncomingMessage): Promise<void> {
-    const { corsOrigins, token } = this.#config().server;
+    const { corsOrigins, token, insecure } = this.#config().server;
     checkOrigin(corsOrigins, request);
-    if (token === undefined) return;
+    if (token === undefined) {
+      if (insecure || !isForwarded(request)) return;
+      throw new DhError('unauthorized', 'A proxy has opened the server to others, and server.token is not set.', {
+        hint: 'Set server.token, or start the server with --insecure.',
+      });
+    }
     const given = tokenOf(request);
     const right = given !== null && timingSafeEqual(digest(given), digest(token));
     const guess = given === null || right ? null : digest(given).toString('latin1');
@@ -137,6 +143,12 @@ async function count(
   const asked = { raw, routeOptions: {} } as FastifyRequest;
   const found = await limiter(asked, { increment });
   if (!found.isAllowed && found.isExceeded) throw new RateLimited(what, setting, Math.max(1, found.ttlInSeconds));
+}
+
+/** Whether a proxy passes a call on for another machine: listening on loopback alone then keeps nobody out. */
+function isForwarded({ headers }: IncomingMessage): boolean {
+  const hops = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
+  return hops.map((hop) => hop.trim()).some((hop) => isIP(hop) !== 0 && !isLoopback(hop));
 }
 
 function tokenOf({ headers, url = '' }: IncomingMessage): string | null {
