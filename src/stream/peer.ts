@@ -17,8 +17,8 @@ export interface PeerEvents {
   onConnected(): void;
   /** Failed or closed by the other side. Once; not after `close`. */
   onGone(): void;
-  /** A compound RTCP packet about one of the streams; valid during the call. */
-  onRtcp(data: Buffer): void;
+  /** Whatever came, decrypted: compound RTCP, or RTP from a viewer that should send none. Valid during the call. */
+  onPacket(data: Buffer): void;
 }
 
 /** The connection to one viewer. */
@@ -35,7 +35,7 @@ export type PeerFactory = (offer: CheckedOffer, options: PeerOptions, events: Pe
 const GATHERING_LIMIT_MS = 2000;
 
 /** For a peer that is closed. */
-const NOBODY: PeerEvents = { onConnected: () => undefined, onGone: () => undefined, onRtcp: () => undefined };
+const NOBODY: PeerEvents = { onConnected: () => undefined, onGone: () => undefined, onPacket: () => undefined };
 
 /** Connections and tracks that are collected close their native part, so all are held until they say they are closed. */
 const alive = new Set<object>();
@@ -138,16 +138,19 @@ class NativePeer implements Peer {
     return answer;
   }
 
-  /** One track for both streams: SRTP does not ask whose packet it is, and RTCP is handed over unread. */
+  /**
+   * One track for both streams: SRTP does not ask whose packet it is, and RTCP is handed over unread. It receives as well,
+   * though nothing is to come: what a viewer sends nevertheless would otherwise go unseen.
+   */
   #addTrack(offer: CheckedOffer): void {
     const { mid, payloadType, format } = offer[offer.carrier]!;
-    const media = offer.carrier === 'video' ? new Video(mid, 'SendOnly') : new Audio(mid, 'SendOnly');
+    const media = offer.carrier === 'video' ? new Video(mid, 'SendRecv') : new Audio(mid, 'SendRecv');
     if (media instanceof Video && offer.video?.codec === 'vp8') media.addVP8Codec(payloadType);
     else if (media instanceof Video) media.addH264Codec(payloadType, format);
     else media.addOpusCodec(payloadType, format);
     this.#track = this.#connection.addTrack(media);
     this.#track.onOpen(() => this.#guard(() => this.#connectWhenOpen()));
-    this.#track.onMessage((data) => this.#guard(() => this.#events.onRtcp(data)));
+    this.#track.onMessage((data) => this.#guard(() => this.#events.onPacket(data)));
   }
 
   #onState(state: string): void {

@@ -23,6 +23,11 @@ export interface RtcpHandler {
   onBye(): void;
 }
 
+/** Whether a packet of a port that RTP and RTCP share is RTCP (RFC 5761, section 4). */
+export function isRtcp(packet: Uint8Array): boolean {
+  return packet.length >= 8 && packet[1]! >= 192 && packet[1]! <= 223;
+}
+
 /**
  * Reads a compound packet from a stranger. Calls the handler for each part that is whole, up to the first that is not.
  * Never throws by itself and allocates nothing.

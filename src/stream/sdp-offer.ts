@@ -326,7 +326,8 @@ function compose(transport: Transport, kind: MediaKind, stream: OfferedStream): 
     `m=${kind} 9 UDP/TLS/RTP/SAVPF ${payloadType}`,
     'c=IN IP4 0.0.0.0',
     `a=mid:${mid}`,
-    'a=recvonly',
+    // See `peer.ts`: the track receives as well.
+    'a=sendrecv',
     'a=rtcp-mux',
     `a=rtpmap:${payloadType} ${rtpmap}`,
     ...(format === '' ? [] : [`a=fmtp:${payloadType} ${format}`]),

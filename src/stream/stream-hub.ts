@@ -40,7 +40,7 @@ export interface StreamHubOptions {
 }
 
 /** Why viewers were removed. */
-export type RemovalReason = 'left' | 'failed' | 'silent' | 'neverConnected' | 'hubClosed';
+export type RemovalReason = 'left' | 'failed' | 'silent' | 'neverConnected' | 'abusive' | 'hubClosed';
 
 /** What a hub did since it began. */
 export interface StreamHubStats {
@@ -94,7 +94,10 @@ export class StreamHub implements Closable {
   #lastTickMs: number;
   #lastCount = 0;
   #closed = false;
-  readonly #removed: Record<RemovalReason, number> = { left: 0, failed: 0, silent: 0, neverConnected: 0, hubClosed: 0 };
+  readonly #removed: Record<RemovalReason, number> = {
+    ...{ left: 0, failed: 0, silent: 0, neverConnected: 0 },
+    ...{ abusive: 0, hubClosed: 0 },
+  };
   #accepted = 0;
   #audioPackets = 0;
   #refusedOpus = 0;
@@ -213,7 +216,9 @@ export class StreamHub implements Closable {
           this.#countChanged();
         },
         onGone: () => this.#remove(viewer, 'failed'),
-        onRtcp: (data) => viewer.takeRtcp(data),
+        onPacket: (data) => {
+          if (!viewer.takePacket(data)) this.#remove(viewer, 'abusive');
+        },
       },
     );
     const fanout = offer.video === null ? null : this.#fanoutOf(offer.video.codec);

@@ -1,7 +1,7 @@
 import type { Closable } from '../units.js';
 import type { OutgoingStream } from './outgoing-stream.js';
 import type { Peer } from './peer.js';
-import { type RtcpHandler, parseRtcp } from './rtcp.js';
+import { type RtcpHandler, isRtcp, parseRtcp } from './rtcp.js';
 
 export type ViewerState = 'connecting' | 'connected' | 'closed';
 
@@ -22,7 +22,7 @@ export interface ViewerStats {
   plis: number;
   /** Pictures that it did not get, or not whole, since its first keyframe. */
   droppedPictures: number;
-  /** RTCP packets that were malformed. */
+  /** Packets that were malformed, or no RTCP. */
   malformed: number;
 }
 
@@ -32,6 +32,14 @@ const AUDIO_SILENCE_LIMIT_MS = 15_000;
 /** ICE and DTLS take a second even over slow networks; until then a viewer holds a place that others could have. */
 const CONNECT_LIMIT_MS = 5000;
 const KEY_FRAME_PATIENCE_MS = 1000;
+
+/**
+ * The SRTP library keeps state for each SSRC that a viewer sends from, in a list that it searches for every packet on the
+ * thread that all viewers share: tens of thousands of them slow down everybody. Browsers use one or two, and send
+ * neither RTP nor malformed RTCP; a damaged packet does not pass SRTP.
+ */
+const MAX_SENDERS = 16;
+const MAX_MALFORMED = 100;
 
 /** Where a viewer's pictures come from. */
 export interface PictureSource {
@@ -68,6 +76,7 @@ export class Viewer implements RtcpHandler, Closable {
   #plis = 0;
   #droppedPictures = 0;
   #malformed = 0;
+  readonly #senders = new Set<number>();
 
   constructor(
     id: string,
@@ -169,10 +178,15 @@ export class Viewer implements RtcpHandler, Closable {
     return this.#silentMs >= (this.video === null ? AUDIO_SILENCE_LIMIT_MS : SILENCE_LIMIT_MS) ? 'silent' : null;
   }
 
-  /** Takes whatever the viewer sent. */
-  takeRtcp(data: Buffer): void {
+  /**
+   * Takes whatever the viewer sent.
+   * @returns false when it has sent too much of what no viewer sends, and is to be removed
+   */
+  takePacket(data: Buffer): boolean {
     this.#silentMs = 0;
-    if (!parseRtcp(data, this)) this.#malformed += 1;
+    if (!isRtcp(data) || !parseRtcp(data, this)) this.#malformed += 1;
+    else this.#senders.add(data.readUInt32BE(4));
+    return this.#malformed <= MAX_MALFORMED && this.#senders.size <= MAX_SENDERS;
   }
 
   onReport(ssrc: number, fractionLost: number, lastSr: number, delaySinceLastSr: number): void {

@@ -5,7 +5,7 @@ import { RtpTrace } from './rtp-trace.js';
 const H264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
 const RECEIVER_REPORT = 201;
 
-/** A WHEP viewer without a browser that can send any RTCP packet it likes, encrypted as the server expects it. */
+/** A WHEP viewer without a browser that can send any packet it likes, encrypted as the server expects it. */
 export class RawViewer {
   /** Everything that came, by stream. */
   readonly video = new RtpTrace();
@@ -37,11 +37,12 @@ export class RawViewer {
   /** Connects through `exchange`, which takes the offer and gives the answer; resolves when packets can be sent. */
   static async open(
     exchange: (offer: string) => Promise<string>,
-    { kinds = ['audio', 'video'], codec = 'h264' }: { kinds?: ('audio' | 'video')[]; codec?: VideoCodec } = {},
+    { codec = 'h264' }: { codec?: VideoCodec } = {},
   ): Promise<RawViewer> {
     const connection = new PeerConnection('raw', { iceServers: [], disableAutoNegotiation: true });
-    const tracks = kinds.map((kind, i) => {
-      const media = kind === 'audio' ? new Audio(String(i), 'RecvOnly') : new Video(String(i), 'RecvOnly');
+    const tracks = (['audio', 'video'] as const).map((kind, i) => {
+      // Sending as well, so that the library lets RTP of the tests through.
+      const media = kind === 'audio' ? new Audio(String(i), 'SendRecv') : new Video(String(i), 'SendRecv');
       if (media instanceof Audio) media.addOpusCodec(111);
       else if (codec === 'vp8') media.addVP8Codec(96);
       else media.addH264Codec(102, H264);
@@ -60,15 +61,20 @@ export class RawViewer {
     return viewer;
   }
 
-  /** Sends a whole RTCP packet, whatever is in it. */
-  sendRtcp(packet: Buffer): void {
-    this.#tracks[0]!.sendMessageBinary(packet);
+  /** Whether packets can be sent: not after the server has closed the connection. */
+  get open(): boolean {
+    return this.#tracks[0]!.isOpen();
+  }
+
+  /** Sends a whole RTCP or RTP packet, whatever is in it. */
+  send(packet: Buffer): void {
+    if (this.open) this.#tracks[0]!.sendMessageBinary(packet);
   }
 
   /** Sends a receiver report without blocks each second, so that it counts as present. */
   keepAlive(): void {
     const report = Buffer.from([0x80, RECEIVER_REPORT, 0, 1, 0, 0, 0, 1]);
-    this.#timer = setInterval(() => this.sendRtcp(report), 1000);
+    this.#timer = setInterval(() => this.send(report), 1000);
   }
 
   close(): void {

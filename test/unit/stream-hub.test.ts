@@ -49,7 +49,7 @@ class MemoryPeer implements Peer {
   feedback(type: number, format: number, ssrc: number, rest: number[] = []): void {
     const packet = Buffer.from([0x80 | format, type, 0, 2 + rest.length / 4, ...new Array<number>(8).fill(0), ...rest]);
     packet.writeUInt32BE(ssrc, 8);
-    this.events.onRtcp(packet);
+    this.events.onPacket(packet);
   }
 }
 
@@ -260,14 +260,27 @@ describe('what a viewer says', () => {
     report[12] = 64;
     report.writeUInt32BE(ntpMiddle(ORIGIN_MS + performance.now() - 150), 24);
     report.writeUInt32BE(65_536 / 10, 28);
-    peer.events.onRtcp(report);
+    peer.events.onPacket(report);
     peer.feedback(206, 15, 0, [...Buffer.from('REMB'), 1, (2 << 2) | 1, 0, 0]);
     const [viewer] = hub.stats().viewers;
     expect(viewer!.rttMs).toBeCloseTo(50, 0);
     expect(viewer!.lossFraction).toBe(0.25);
     expect(viewer!.bandwidthBitsPerS).toBe(262_144);
-    peer.events.onRtcp(Buffer.from([1, 2, 3]));
+    peer.events.onPacket(Buffer.from([1, 2, 3]));
     expect(hub.stats().viewers[0]!.malformed).toBe(1);
+  });
+
+  it.each([
+    ['malformed RTCP', 200, () => Buffer.from([0x80, 201, 0, 9, 0, 0, 0, 1])],
+    ['RTP', 200, () => Buffer.alloc(40, 0x80)],
+    ['RTCP from ever other sources', 20, (i: number) => Buffer.from([0x80, 201, 0, 1, 0, 0, 0, i])],
+  ])('ends it when it sends much of what no browser sends: %s', async (_, count, packet) => {
+    const [bad, good] = [await join('bad'), await join('good')];
+    for (let i = 0; i < count; i += 1) bad.events.onPacket(packet(i));
+    for (let i = 0; i < count; i += 1) good.events.onPacket(Buffer.from([0x80, 201, 0, 1, 0, 0, 0, i % 3]));
+    expect(hub.stats().viewers.map(({ id }) => id)).toEqual(['good']);
+    expect(hub.stats().totals.removed.abusive).toBe(1);
+    expect([bad.closed, good.closed]).toEqual([1, 0]);
   });
 });
 
