@@ -145,7 +145,9 @@ class Chaos {
       for (const { pid } of children) this.#pids.add(pid);
       const kinds = [...new Set(children.map(({ kind }) => kind))].sort();
       if (kinds.length === 0) continue;
-      const kind = random.pick(kinds);
+      // Some kinds are there for moments only: what was killed the least comes first.
+      const least = Math.min(...kinds.map((kind) => this.#kills[kind] ?? 0));
+      const kind = random.pick(kinds.filter((kind) => (this.#kills[kind] ?? 0) === least || random.chance(0.2)));
       const victim = random.pick(children.filter((child) => child.kind === kind));
       process.kill(victim.pid, 'SIGKILL');
       this.#kills[kind] = (this.#kills[kind] ?? 0) + 1;
