@@ -148,6 +148,10 @@ describe('the microphone in the studio', () => {
     await page.getByLabel('Hands-free').check();
     await page.getByRole('button', { name: 'Start talking' }).click();
     await page.getByText('You are live').waitFor();
+    const lost = { code: 'audio_dropped', message: '80 ms of live sound were lost.' };
+    for (let i = 0; i < 3; i += 1) pages.api.emit('warning', lost);
+    await page.getByText('Some sound is lost: raise “Jitter buffer” under Tune.').waitFor();
+    expect(await page.getByRole('log').getByText('80 ms of live sound').count()).toBe(1);
     pages.api.pending.push('Typed while I talk.');
     await page.getByText('One more waits until you stop talking').waitFor();
     await page.keyboard.press('Escape');

@@ -19,6 +19,9 @@ describe('speaking in the studio', () => {
     const voice = page.getByRole('region', { name: 'Speak' }).getByLabel('Voice', { exact: true });
     expect(await voice.inputValue()).toBe('espeak:de');
     await page.getByLabel('Language').selectOption('de');
+    // What the voice does not speak cannot be chosen.
+    expect(await page.getByLabel('Language').locator('option:disabled').count()).toBeGreaterThan(0);
+    expect(await page.locator('#language option[value=de]').isDisabled()).toBe(false);
     await page.getByLabel('Interrupt what is being said').check();
     await box.press('Enter');
     await expect.poll(() => pages.api.said.length).toBe(1);

@@ -41,6 +41,7 @@ new AccessPanel(() => {
 let feed = null;
 let lastStarted = '';
 let dropped = 0;
+let lostAt = -Infinity;
 let noSession = 'There is no session.';
 
 tune.addEventListener('config', ({ detail }) => speak.setLimit(detail.config.limits?.maxTextChars));
@@ -135,6 +136,12 @@ function report({ name, data }) {
     case 'viewers':
       return logLine(data.count === 1 ? 'One viewer.' : `${data.count} viewers.`);
     case 'warning':
+      if (data.code === 'audio_dropped') {
+        mic.loseSound();
+        // The server says it every second that it goes on.
+        if (performance.now() - lostAt < 10_000) return undefined;
+        lostAt = performance.now();
+      }
       return logLine(data.message ?? data.code ?? 'Warning.', 'warning');
     default:
       return undefined;

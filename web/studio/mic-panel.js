@@ -67,6 +67,12 @@ export class MicPanel extends EventTarget {
     this.#microphone = null;
   }
 
+  /** The server lost some of the sound: says what helps, while somebody talks. */
+  loseSound() {
+    if (this.#microphone?.state !== 'talking') return;
+    setText(byId('mic-state'), `${WORDS.talking}. Some sound is lost: raise “Jitter buffer” under Tune.`);
+  }
+
   /** Stops talking, if somebody does, and says so. */
   pause() {
     if (this.#microphone?.state !== 'talking') return;

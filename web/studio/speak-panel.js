@@ -32,7 +32,10 @@ export class SpeakPanel {
       event.preventDefault();
       voice.focus();
     });
-    voice.addEventListener('change', () => localStorage.setItem('dh-live.voice', voice.value));
+    voice.addEventListener('change', () => {
+      localStorage.setItem('dh-live.voice', voice.value);
+      this.#limitLanguages();
+    });
     language.addEventListener('change', () => localStorage.setItem('dh-live.language', language.value));
     this.#showVoices();
   }
@@ -51,6 +54,17 @@ export class SpeakPanel {
     language.replaceChildren(create('option', { value: '' }, 'Automatic'), ...options);
     language.value = kept;
     if (language.selectedIndex < 0) language.value = '';
+    this.#limitLanguages();
+  }
+
+  /** A voice that was chosen speaks its own languages only: the others are not offered. */
+  #limitLanguages() {
+    const chosen = this.#voices.find(({ id }) => id === voice.value);
+    const spoken = new Set(chosen?.languages?.map(baseOf));
+    for (const option of language.options) {
+      option.disabled = spoken.size > 0 && option.value !== '' && !spoken.has(baseOf(option.value));
+    }
+    if (language.selectedOptions[0]?.disabled) language.value = '';
   }
 
   #showVoices(selected = voice.value) {
@@ -64,6 +78,7 @@ export class SpeakPanel {
     voice.value = selected;
     // A search takes its first hit at once, as a person who searched wants it.
     if (voice.selectedIndex < 1) voice.selectedIndex = search.value.trim() !== '' && count > 0 ? 1 : 0;
+    this.#limitLanguages();
   }
 
   #count() {
@@ -120,6 +135,8 @@ export class SpeakPanel {
     }
   }
 }
+
+const baseOf = (tag) => tag.split('-')[0];
 
 /** A voice as one line of a list. */
 export function labelOf({ id, name, engine, languages, gender }) {
