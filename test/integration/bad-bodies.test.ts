@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,4 +95,23 @@ it('SIGHUP says when there is nothing new to read', async () => {
   const from = server.log.length;
   process.kill(server.pid, 'SIGHUP');
   await until(() => server.log.slice(from).some(({ msg }) => msg === 'settings read again: no change'));
+});
+
+it('a client that leaves in the middle of its body is no error of the server', async () => {
+  const from = server.log.length;
+  const { hostname, port } = new URL(server.url);
+  for (const path of ['sessions/main/say', 'none', 'sessions/main/audio']) {
+    const head = `POST /api/v1/${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Type: application/json`;
+    const socket = connect(Number(port), hostname).resume();
+    socket.end(`${head}\r\nContent-Length: 100\r\n\r\n{"text":`);
+    await once(socket, 'close');
+  }
+  process.kill(server.pid, 'SIGHUP'); // what was logged before is there when this is
+  await until(() => server.log.slice(from).some(({ msg }) => msg === 'settings read again: no change'));
+  expect(server.log.slice(from).filter(({ level }) => Number(level) >= 50)).toEqual([]);
+});
+
+it.each(['events', 'sessions/main/events'])('HEAD of the stream %s is answered', async (path) => {
+  const answer = await fetch(`${server.url}/api/v1/${path}`, { method: 'HEAD', signal: AbortSignal.timeout(10_000) });
+  expect([404, 405]).toContain(answer.status);
 });

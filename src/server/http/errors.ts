@@ -71,6 +71,8 @@ function translate(error: FastifyError, request: FastifyRequest): DhError {
     });
   }
   if (error instanceof DhError) return error;
+  // Nobody is there any more to be answered, and nothing is wrong here.
+  if (error.code === 'ECONNRESET' && request.raw.destroyed) return new DhError('bad_request', 'The body was cut off.');
   const whep = request.routeOptions.url?.startsWith('/whep') ?? false;
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':

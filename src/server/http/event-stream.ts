@@ -8,6 +8,9 @@ const KEEP_ALIVE = 15_000;
 /** A client that reads nothing is let go when this much waits for it. */
 const MOST_BUFFERED_BYTES = 256 * 1024;
 
+/** Options of a route that is a stream: the answer to HEAD would be one without end. */
+export const NO_HEAD = { exposeHeadRoute: false } as const;
+
 /** Server-sent events of one client (HTML standard, 9.2). */
 export interface EventStream {
   send: (name: string, data: unknown) => void;

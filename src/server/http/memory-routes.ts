@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
-import { streamServerEvents } from './event-stream.js';
+import { NO_HEAD, streamServerEvents } from './event-stream.js';
 
 const TrimBody = z.strictObject({ level: z.enum(['soft', 'hard']).default('soft') });
 
@@ -11,6 +11,6 @@ export function memoryRoutes({ memory, events }: ServerContext) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/memory', () => memory.state());
     app.post('/memory/trim', (request) => memory.trim(check(TrimBody, request.body).level));
-    app.get('/events', (request, reply) => streamServerEvents(events, request, reply));
+    app.get('/events', NO_HEAD, (request, reply) => streamServerEvents(events, request, reply));
   };
 }

@@ -6,7 +6,7 @@ import type { Renders } from '../renders/renders.js';
 import { countItems, RenderBody } from '../renders/render-request.js';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
-import { openEventStream } from './event-stream.js';
+import { NO_HEAD, openEventStream } from './event-stream.js';
 import { fileOf } from './file-body.js';
 import type { JsonLimits } from './json-body.js';
 
@@ -70,7 +70,7 @@ export function renderRoutes(context: ServerContext) {
       return reply.code(204).send();
     });
 
-    app.get('/renders/:id/events', (request: WithId, reply) => {
+    app.get('/renders/:id/events', NO_HEAD, (request: WithId, reply) => {
       const view = renders.get(request.params.id);
       const tell = (id: string, name: string, data: object): void => {
         if (id !== view.id) return;

@@ -6,7 +6,7 @@ import type { Session } from '../session.js';
 import { Utterance } from '../utterance.js';
 import type { ServerContext } from './context.js';
 import { check } from './errors.js';
-import { streamEvents } from './event-stream.js';
+import { NO_HEAD, streamEvents } from './event-stream.js';
 import { fileOf } from './file-body.js';
 
 const Name = z.string().min(1).max(100);
@@ -67,7 +67,7 @@ export function sessionRoutes(context: ServerContext) {
 
     app.post('/sessions/:id/interrupt', (request: WithId) => sessions.get(request.params.id).interrupt());
 
-    app.get('/sessions/:id/events', (request: WithId, reply) => {
+    app.get('/sessions/:id/events', NO_HEAD, (request: WithId, reply) => {
       streamEvents(sessions.get(request.params.id), request, reply);
     });
 
