@@ -55,8 +55,9 @@ export class RenderReport {
     this.#bar?.close();
     if (result === null) return;
     if (this.#json) return print({ event: 'done', ...result });
-    const { totalS, tookS, parts, output, bad, peakRssBytes } = result;
+    const { totalS, tookS, parts, output, bad, damaged, peakRssBytes } = result;
     for (const { name, reason } of bad) process.stderr.write(`left out ${JSON.stringify(name)}: ${reason}\n`);
+    for (const { name, reason } of damaged) process.stderr.write(`${JSON.stringify(name)}: ${reason}\n`);
     process.stdout.write(
       `${output}: ${totalS.toFixed(1)} s in ${parts.length} part${parts.length === 1 ? '' : 's'}, ${(totalS / tookS).toFixed(1)} × real time, ${mb(peakRssBytes)} of memory at most\n`,
     );

@@ -1,6 +1,7 @@
 import { entryPath } from '../entry.js';
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Clock, type Closable, type MemoryLoan } from '../units.js';
+import { missingSound } from './damage.js';
 import { JobSlots } from './job-slots.js';
 import { ChildLost, ChildRecalled, MediaChild } from './media-child.js';
 import { PIECE_SAMPLES, SOUND_FILE_MOST_MB, type Piece } from './media-protocol.js';
@@ -39,6 +40,11 @@ export interface DecodeOptions extends JobOptions {
   maxDurationS?: number;
   /** Longest piece, in samples at 48 kHz, at most 192,000; longer ones cost less. Default 24,000. */
   pieceSamples?: number;
+  /**
+   * Told what is wrong with a file that can be decoded, at most twice: before the first piece when its header promises
+   * more than it holds, where that is easily seen, and with the last piece.
+   */
+  onDamage?: (what: string) => void;
 }
 
 export interface MediaStats {
@@ -72,6 +78,7 @@ interface Job {
   timeoutMs: number;
   signal: AbortSignal | undefined;
   pieceSamples: number;
+  onDamage: ((what: string) => void) | undefined;
   /** The process in which it is open; null: it is not. */
   child: MediaChild | null;
   /** It has a slot until its first piece is there. */
@@ -177,7 +184,8 @@ export class MediaClient implements Closable {
     const job = await this.#begin(path, { ...options, maxDurationS, timeoutMs });
     try {
       for (;;) {
-        const { samples, last } = await this.#call(job, (child) => this.#read(job, child));
+        const { samples, last, damage } = await this.#call(job, (child) => this.#read(job, child));
+        if (damage !== null) options.onDamage?.(damage);
         job.deliveredSamples += samples.length;
         this.#leaveSlot(job);
         if (samples.length > 0) yield samples;
@@ -226,6 +234,7 @@ export class MediaClient implements Closable {
       maxDurationS: options.maxDurationS ?? DEFAULT_MAX_DURATION_S,
       timeoutMs,
       signal: options.signal,
+      onDamage: options.onDamage,
       child: null,
       starting: true,
       usedMs: 0,
@@ -300,6 +309,9 @@ export class MediaClient implements Closable {
     const limit = OPEN_TIMEOUT + (job.deliveredSamples / SAMPLE_RATE) * SKIP_MS_PER_S;
     const info = await this.#timed(job, limit, (left) => child.call('open', [job.id, job.path, options], left));
     job.child = child;
+    const { statedS, heldS } = info as SoundInfo;
+    const damage = job.deliveredSamples === 0 ? missingSound(statedS, heldS) : null;
+    if (damage !== null) job.onDamage?.(damage);
     return info as SoundInfo;
   }
 

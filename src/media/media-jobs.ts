@@ -78,7 +78,7 @@ export class MediaJobs implements MediaFunctions {
   #give(job: Job, count: number, last: boolean): Piece {
     job.leftSamples -= count;
     job.delivered = true;
-    return { samples: this.#piece.subarray(0, count), last };
+    return { samples: this.#piece.subarray(0, count), last, damage: last ? job.file.damage() : null };
   }
 }
 

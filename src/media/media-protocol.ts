@@ -26,6 +26,8 @@ export type Reply<T> = { rssBytes: number } & ({ value: T; error?: never } | { v
 export interface Piece {
   samples: Int16Array;
   last: boolean;
+  /** With the last one: what is wrong with the sound; null: nothing that shows. */
+  damage: string | null;
 }
 
 /** What the media process can be asked, one call at a time. `job` is a number that the caller chooses. */

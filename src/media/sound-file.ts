@@ -17,6 +17,7 @@ import {
 import { DhError } from '../errors.js';
 import { SAMPLE_RATE, type Closable } from '../units.js';
 import { MonoMixer } from './mono-mixer.js';
+import { damagedPlaces, missingSound, wavData } from './damage.js';
 import { demuxerOf, describeBytes } from './sniff.js';
 
 const EAGAIN = FFmpegError.AVERROR(PosixError.EAGAIN);
@@ -33,6 +34,8 @@ const CODECS = [
 ].join();
 /** Packets of PCM that are searched for another codec that hides in it, as DTS in a WAV; more takes most of the opening. */
 const PROBE_PACKETS = 8;
+/** FFmpeg's time base of a whole file. */
+const MICROSECONDS = { num: 1, den: 1_000_000 };
 /** Errors in a row after which a decoder that is being emptied is given up. */
 const MAX_DRAIN_ERRORS = 100;
 
@@ -45,6 +48,10 @@ export interface SoundInfo {
   channels: number;
   /** What the file says of its length, where that is possible at all; null when it says nothing. */
   durationS: number | null;
+  /** The same when it is no estimate. */
+  statedS: number | null;
+  /** What is there of that, where the bytes of the file tell. */
+  heldS: number | null;
 }
 
 /**
@@ -63,6 +70,11 @@ export class SoundFile implements Closable {
   #draining = false;
   #ended = false;
   #closed = false;
+  #samples = 0;
+  #frames = 0;
+  /** Errors since the last frame: at the end of a file they are tags, not damage. */
+  #errors = 0;
+  #damages = 0;
   /** Packets that could not be decoded and were left out. */
   damagedPackets = 0;
 
@@ -94,10 +106,19 @@ export class SoundFile implements Closable {
       for (const stream of format.streams) {
         if (stream.codecpar.codecType !== AVMEDIA_TYPE_AUDIO) stream.discard = AVDISCARD_ALL;
       }
+      // Later it may be an estimate.
+      const stated = format.streams.map(
+        ({ duration, timeBase }, _, { length }) =>
+          inSeconds(duration, timeBase) ?? (length === 1 ? inSeconds(format.duration, MICROSECONDS) : null),
+      );
       if (format.findStreamInfoSync(null) < 0) throw notSound(describeBytes(head));
       const stream = chooseStream(format);
       codec = openDecoder(stream);
-      return new SoundFile(format, codec, stream, describe(format, codec, stream, sizeBytes));
+      const about = describe(format, codec, stream, sizeBytes);
+      return new SoundFile(format, codec, stream, {
+        ...about,
+        ...(await lengthOf(path, sizeBytes, about, stream, stated)),
+      });
     } catch (error) {
       codec?.freeContext();
       format.closeInputSync();
@@ -120,7 +141,13 @@ export class SoundFile implements Closable {
       this.#ready = this.#ready.subarray(count);
       filled += count;
     }
+    this.#samples += filled;
     return filled;
+  }
+
+  /** What is wrong with sound that was read to its end; null: nothing that shows. */
+  damage(): string | null {
+    return missingSound(this.info.statedS, this.#samples / SAMPLE_RATE) ?? damagedPlaces(this.#damages);
   }
 
   close(): void {
@@ -150,10 +177,17 @@ export class SoundFile implements Closable {
       const got = this.#codec.receiveFrameSync(this.#frame);
       if (got === AVERROR_EOF) return false;
       if (got >= 0) {
-        if (this.#frame.nbSamples > 0 && this.#frame.sampleRate > 0) return true;
+        if (this.#frame.nbSamples > 0 && this.#frame.sampleRate > 0) {
+          // One that begins in the middle of a recording has its first frames broken.
+          if (this.#errors > 0 && this.#frames > 0) this.#damages++;
+          this.#errors = 0;
+          this.#frames++;
+          return true;
+        }
         this.#frame.unref();
         continue;
       }
+      if (got !== EAGAIN) this.#errors++;
       if (this.#draining) drainErrors++;
       else this.#feed();
     }
@@ -170,7 +204,10 @@ export class SoundFile implements Closable {
     }
     if (this.#packet.streamIndex === this.#streamIndex) {
       const sent = this.#codec.sendPacketSync(this.#packet);
-      if (sent < 0 && sent !== EAGAIN) this.damagedPackets++;
+      if (sent < 0 && sent !== EAGAIN) {
+        this.damagedPackets++;
+        this.#errors++;
+      }
     }
     this.#packet.unref();
   }
@@ -220,11 +257,10 @@ function openDecoder(stream: Stream): CodecContext {
   throw new DhError('audio_invalid', `the ${name} sound track is damaged`);
 }
 
-function describe(format: FormatContext, codec: CodecContext, stream: Stream, sizeBytes: number): SoundInfo {
-  const { num, den } = stream.timeBase;
-  let durationS: number | null = null;
-  if (stream.duration > 0n && stream.duration !== AV_NOPTS_VALUE) durationS = (Number(stream.duration) * num) / den;
-  else if (format.duration > 0n && format.duration !== AV_NOPTS_VALUE) durationS = Number(format.duration) / 1e6;
+type About = Omit<SoundInfo, 'statedS' | 'heldS'>;
+
+function describe(format: FormatContext, codec: CodecContext, stream: Stream, sizeBytes: number): About {
+  let durationS = inSeconds(stream.duration, stream.timeBase) ?? inSeconds(format.duration, MICROSECONDS);
   const codecName = avGetCodecName(stream.codecpar.codecId) ?? 'unknown';
   const bitRate = Number(stream.codecpar.bitRate);
   // PCM cannot be longer than its bytes, whatever the header says.
@@ -238,6 +274,30 @@ function describe(format: FormatContext, codec: CodecContext, stream: Stream, si
     channels: codec.channels,
     durationS,
   };
+}
+
+/** What the header promises, and what is there of it as far as the bytes tell without decoding. */
+async function lengthOf(
+  path: string,
+  sizeBytes: number,
+  { container }: About,
+  stream: Stream,
+  stated: readonly (number | null)[],
+): Promise<Pick<SoundInfo, 'statedS' | 'heldS'>> {
+  const bytesPerS = Number(stream.codecpar.bitRate) / 8;
+  if (container === 'wav') {
+    const data = await wavData(path);
+    if (data === null || bytesPerS <= 0) return { statedS: null, heldS: null };
+    return { statedS: data.bytes / bytesPerS, heldS: Math.min(data.bytes, sizeBytes - data.offset) / bytesPerS };
+  }
+  const statedS = stated[stream.index] ?? null;
+  // With its Info header the bit rate of an MP3 is the average.
+  if (container === 'mp3' && statedS !== null) return { statedS, heldS: sizeBytes / bytesPerS };
+  return { statedS, heldS: null };
+}
+
+function inSeconds(duration: bigint, { num, den }: { num: number; den: number }): number | null {
+  return duration > 0n && duration !== AV_NOPTS_VALUE ? (Number(duration) * num) / den : null;
 }
 
 /** Samples at 48 kHz in a number of seconds. */

@@ -47,8 +47,9 @@ export class LocalPreparer implements ClipPreparer {
     const clip = await new PreparedClips(folder).write(key, async (writer) => {
       if (source.kind === 'text') return this.#speak(source, (samples) => writer.write(samples), signal);
       this.#decoder = this.#media();
-      const limits = { maxDurationS: MAX_CLIP_S, pieceSamples: MOST_PIECE_SAMPLES, signal };
-      for await (const piece of this.#decoder.decode(source.path, limits)) await writer.write(piece);
+      const onDamage = (what: string): void => void (writer.damage = what);
+      const options = { maxDurationS: MAX_CLIP_S, pieceSamples: MOST_PIECE_SAMPLES, signal, onDamage };
+      for await (const piece of this.#decoder.decode(source.path, options)) await writer.write(piece);
       if (writer.lengthSamples === 0) throw new DhError('audio_invalid', 'the file holds no sound');
       return null;
     });

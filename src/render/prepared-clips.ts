@@ -12,6 +12,8 @@ export interface PreparedClip {
   peak: number;
   /** Whether the voice told the mouth's shapes. */
   hasCues: boolean;
+  /** What is wrong with sound that can be used all the same. */
+  damage?: string;
 }
 
 /** Below this it cannot be heard: −60 dB. */
@@ -74,8 +76,8 @@ export class PreparedClips {
       } finally {
         await file.close();
       }
-      const { lengthSamples, peak } = writer;
-      const clip: PreparedClip = { key, lengthSamples, peak, hasCues: cues !== null };
+      const { lengthSamples, peak, damage } = writer;
+      const clip: PreparedClip = { key, lengthSamples, peak, hasCues: cues !== null, ...(damage ? { damage } : {}) };
       await rename(hidden, this.pcmPath(key));
       if (cues) await this.#put(this.cuesPath(key), cues);
       await this.#put(this.#describing(key), clip);
@@ -128,6 +130,8 @@ export class ClipWriter {
   readonly #path: string;
   lengthSamples = 0;
   peak = 0;
+  /** See `PreparedClip`. */
+  damage: string | null = null;
 
   constructor(file: FileHandle, path: string) {
     this.#file = file;

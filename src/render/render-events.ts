@@ -51,6 +51,8 @@ export interface RenderResult {
   index: string;
   clips: number;
   bad: { name: string; reason: string }[];
+  /** Clips that are in it as far as their sound could be decoded, and what is wrong with that. */
+  damaged: { name: string; reason: string }[];
   /** Most memory of all processes that was seen. */
   peakRssBytes: number;
 }

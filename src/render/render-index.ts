@@ -48,6 +48,7 @@ export function renderIndex({ project, plan, clips, prepared, parts, full, bad }
         startS: startSample / SAMPLE_RATE,
         durationS: lengthSamples / SAMPLE_RATE,
         ...(isSilent(prepared(clip.key)) ? { silent: true } : {}),
+        ...(prepared(clip.key).damage === undefined ? {} : { damaged: prepared(clip.key).damage }),
         parts: plan.parts
           .filter((part) => part.startSample < end && part.endSample > startSample)
           .map((part) => ({

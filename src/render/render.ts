@@ -280,6 +280,10 @@ class Render {
       index,
       clips: clips.length,
       bad: this.#clips.bad.map(({ name, reason }) => ({ name, reason })),
+      damaged: clips.flatMap(({ key, name }) => {
+        const { damage: reason } = this.#files.prepared(key);
+        return reason === undefined ? [] : [{ name, reason }];
+      }),
       peakRssBytes: this.#meter.peakRssBytes,
     };
   }

@@ -26,6 +26,14 @@ export interface HelpersParts {
   clock: Clock;
 }
 
+/** An upload that is complete. */
+export interface ReceivedSound {
+  /** Produces its sound, and removes the file at the end. */
+  open(signal: AbortSignal): AsyncIterable<SpeechPiece>;
+  /** What is wrong with sound that can be played all the same, as far as that is known by now. */
+  damage(): string | null;
+}
+
 /** Who waits for an avatar, see `draw`. */
 export interface DrawingWish {
   /** Id of the session that is opened when it is drawn; null: the session goes on meanwhile. */
@@ -102,10 +110,12 @@ export class Helpers implements Closable {
     return { loaded, path };
   }
 
-  /** Takes in a file and returns what produces its sound; throws `body_too_large`. */
-  async receive(body: Readable): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>> {
+  /** Takes in a file; throws `body_too_large`. */
+  async receive(body: Readable): Promise<ReceivedSound> {
     const upload = await memoryScope('receive upload', () => this.#uploads.receive(body));
-    return (signal) => this.#decode(upload, signal);
+    let damage: string | null = null;
+    const onDamage = (what: string): void => void (damage = what);
+    return { open: (signal) => this.#decode(upload, signal, onDamage), damage: () => damage };
   }
 
   /** Ends a process that waits for the next file: it is the first that can go. */
@@ -154,11 +164,12 @@ export class Helpers implements Closable {
   async *#decode(
     upload: { path: string; remove(): Promise<void> },
     signal: AbortSignal,
+    onDamage: (what: string) => void,
   ): AsyncGenerator<SpeechPiece, void, undefined> {
     const { maxUploadDurationS: maxDurationS } = this.#parts.config().limits;
     let samples = 0;
     try {
-      const source = this.#media.decode(upload.path, { maxDurationS, signal });
+      const source = this.#media.decode(upload.path, { maxDurationS, signal, onDamage });
       for await (const pcm of this.#decoding.trackEach(source, signal)) {
         samples += pcm.length;
         yield { pcm, sampleRateHz: SAMPLE_RATE, cues: null };

@@ -161,23 +161,66 @@ describe('files that are not as they should be', () => {
   it('decodes what there is of a WAV that lies about its length', async () => {
     for (const statedBytes of [0x7ffffff0, 0xffffffff, 0]) {
       await writeFile(at('lie.wav'), wav(16_000, tone(16_000), { rateHz: 16_000, statedBytes }));
-      expect((await decode('lie.wav', { maxDurationS: 10 })).length).toBe(SAMPLE_RATE);
+      const onDamage = (what: string): never => expect.unreachable(what);
+      expect((await decode('lie.wav', { maxDurationS: 10, onDamage })).length).toBe(SAMPLE_RATE);
     }
     await writeFile(at('short.wav'), wav(16_000, tone(16_000), { rateHz: 16_000, statedBytes: 16_000 }));
     expect((await decode('short.wav')).length).toBe(SAMPLE_RATE / 2);
   });
 
+  /** Decodes a file, with all that is said to be wrong with it. */
+  const decodeDamaged = async (name: string): Promise<{ samples: Int16Array; said: string[] }> => {
+    const said: string[] = [];
+    const samples = await decode(name, { onDamage: (what) => said.push(what) });
+    return { samples, said };
+  };
+
   it.each([
-    ['cut.mp3', 'libmp3lame', 44_100],
-    ['cut.ogg', 'libopus', 48_000],
-    ['cut.flac', 'flac', 44_100],
-    ['cut.webm', 'libopus', 48_000],
-  ] as const)('decodes what there is of %s', async (name, encoder, rateHz) => {
+    ['cut.mp3', 'libmp3lame', 44_100, /^cut off or damaged: holds [12]\.\d\d of 4\.00 s$/],
+    // Its header says nothing of its length.
+    ['cut.ogg', 'libopus', 48_000, null],
+    ['cut.flac', 'flac', 44_100, /^cut off or damaged: holds [12]\.\d\d of 4\.00 s$/],
+    ['cut.webm', 'libopus', 48_000, /^cut off or damaged: holds [12]\.\d\d of 4\.01 s$/],
+    ['cut.aiff', 'pcm_s16be', 44_100, /^cut off or damaged: holds 2\.40 of 4\.00 s$/],
+    ['cut.wav', 'pcm_s16le', 44_100, /^cut off or damaged: holds 2\.40 of 4\.00 s$/],
+  ] as const)('decodes what there is of %s, and says that it is not all', async (name, encoder, rateHz, what) => {
     encodeSound(at(name), { encoder, rateHz, seconds: 4 });
+    expect((await decodeDamaged(name)).said).toEqual([]);
     await truncate(at(name), Math.floor((await stat(at(name))).size * 0.6));
-    const samples = await decode(name);
+    const { samples, said } = await decodeDamaged(name);
     expect(samples.length / SAMPLE_RATE).toBeGreaterThan(0.9);
     expect(samples.length / SAMPLE_RATE).toBeLessThan(3);
+    if (what === null) expect(said).toEqual([]);
+    else expect(said.at(-1)).toMatch(what);
+  });
+
+  it.each([
+    ['zeros.mp3', 'libmp3lame', 44_100, /holds 2\.[45]\d of 2\.62 s/],
+    ['zeros.flac', 'flac', 44_100, /holds 2\.[45]\d of 2\.62 s/],
+    ['zeros.aac', 'aac', 24_000, /^damaged in 1 place$/],
+  ] as const)('says that zeros lie in the middle of %s', async (name, encoder, rateHz, what) => {
+    encodeSound(at(name), { encoder, rateHz, seconds: 2.62, value: (i) => 0.4 * Math.sin(i * (0.01 + i * 1e-6)) });
+    const bytes = await readFile(at(name));
+    const middle = Math.floor(bytes.length / 2);
+    bytes.fill(0, middle, middle + 600);
+    await writeFile(at(name), bytes);
+    expect((await decodeDamaged(name)).said).toEqual([expect.stringMatching(what)]);
+  });
+
+  it('finds nothing wrong with tags, padding, and a recording that begins in the middle', async () => {
+    encodeSound(at('plain.mp3'), { encoder: 'libmp3lame', rateHz: 44_100, seconds: 2 });
+    const mp3 = await readFile(at('plain.mp3'));
+    const id3 = Buffer.concat([Buffer.from('4944330300000000140a', 'hex'), Buffer.alloc(0x14 * 128 + 10)]);
+    const files = {
+      id3v1: [mp3, Buffer.from('TAG'.padEnd(128, 'x'))],
+      ape: [mp3, Buffer.from('APETAGEX'.padEnd(300, '\xd0\x07'), 'latin1')],
+      id3v2: [id3, mp3],
+      middle: [mp3.subarray(9_000)],
+    };
+    for (const [what, parts] of Object.entries(files)) {
+      await writeFile(at('tags.mp3'), Buffer.concat(parts));
+      expect([what, (await decodeDamaged('tags.mp3')).said]).toEqual([what, []]);
+    }
   });
 
   it('goes on after damage in the middle', async () => {

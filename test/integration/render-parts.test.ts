@@ -56,6 +56,7 @@ interface Index {
     name: string;
     startSample: number;
     silent?: boolean;
+    damaged?: string;
     parts: { number: number; startS: number; endS: number }[];
   }[];
   bad: { number: number; name: string; reason: string }[];
@@ -76,6 +77,21 @@ function joined(files: readonly string[]): Float32Array {
   }
   return all;
 }
+
+test('a clip that was cut off is in as far as it goes, and named, also when nothing is left to do', async () => {
+  const prepared = await prepare();
+  const path = join(folder, 'clips', '2.wav');
+  const whole = await readFile(path);
+  await writeFile(path, whole.subarray(0, 44 + 9_600));
+  for (const run of ['first', 'again']) {
+    const result = await kit.run(prepared);
+    const reason = `cut off or damaged: holds 0.10 of ${((whole.length - 44) / 96_000).toFixed(2)} s`;
+    expect([run, result?.damaged]).toEqual([run, [{ name: '2.wav', reason }]]);
+    expect((await index()).clips.map(({ damaged }) => damaged ?? null)).toEqual(
+      LENGTHS.map((_, i) => (i === 1 ? reason : null)),
+    );
+  }
+});
 
 test('parts together are as long as the clips, to the sample, and sound as the clips do', async () => {
   const result = await kit.run(await prepare({ split: { everySamples: 90_000, exact: false }, full: true }));

@@ -8,6 +8,7 @@ import type { MediaPorts } from '../media-ports.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import type { ServerEvents } from '../server-events.js';
 import type { ServerMemory } from '../server-memory.js';
+import type { ReceivedSound } from '../helpers.js';
 import type { Renders } from '../renders/renders.js';
 import type { SessionRegistry } from '../session-registry.js';
 import type { ServerMonitor } from '../server-monitor.js';
@@ -40,8 +41,8 @@ export interface ServerContext {
   avatars(): Promise<{ name: string; title: string }[]>;
   /** Checks a text (throws `text_empty`, `voice_not_found`, `memory_pressure` …) and returns what produces the sound. */
   speak(request: SpeakRequest): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>>;
-  /** Takes in a file and returns what produces its sound; throws `body_too_large`. */
-  receive(body: Readable): Promise<(signal: AbortSignal) => AsyncIterable<SpeechPiece>>;
+  /** Takes in a file; throws `body_too_large`. */
+  receive(body: Readable): Promise<ReceivedSound>;
   /** Asks the server to stop, as Ctrl+C does. */
   requestShutdown(reason: string): void;
   shuttingDown(): boolean;

@@ -79,17 +79,17 @@ export function sessionRoutes(context: ServerContext) {
       uploads.post('/sessions/:id/audio', async (request: WithId, reply) => {
         const session = sessions.get(request.params.id);
         const { interrupt } = check(AudioQuery, request.query);
-        const open = await context.receive(
+        const sound = await context.receive(
           await fileOf(request, context.config.limits.maxUploadMb * 1e6, 'a sound file'),
         );
-        const utterance = new Utterance(open);
+        const utterance = new Utterance((signal) => sound.open(signal));
         try {
           await utterance.prime(); // a file that cannot be decoded is refused here, not later in an event
         } catch (error) {
           utterance.close();
           throw error;
         }
-        return accept(session, utterance, interrupt, reply);
+        return accept(session, utterance, interrupt, reply, sound.damage());
       });
     });
   };
@@ -100,8 +100,9 @@ async function accept(
   utterance: Utterance,
   interrupt: boolean,
   reply: FastifyReply,
+  warning: string | null = null,
 ): Promise<FastifyReply> {
   if (interrupt) await session.interrupt();
   session.enqueue(utterance);
-  return reply.code(202).send({ utteranceId: utterance.id });
+  return reply.code(202).send({ utteranceId: utterance.id, ...(warning === null ? {} : { warning }) });
 }
