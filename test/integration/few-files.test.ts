@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packagePath } from '../../src/entry.js';
 import { type Json, startServer, type TestServer, tone, until, wav } from '../support/server.js';
 
 /** Linux, with util-linux: where a process's limits can be set from outside. */
@@ -79,6 +80,16 @@ describe.skipIf(!CAN_LIMIT)('without files to open', () => {
       expect((await call('POST', `${main}/audio`, sound)).status).toBe(202);
     },
   );
+
+  it.each([
+    [64, /too few files may be open/],
+    [200, /Only 200 files may be open; the server needs 256/],
+  ])('says at the start that %s are too few', (files, reason) => {
+    const start = `ulimit -n ${files}; exec "$0" "$1" serve --port 0`;
+    const { stderr, status } = spawnSync('sh', ['-c', start, process.execPath, packagePath('dist/cli.js')]);
+    expect(stderr.toString()).toMatch(reason);
+    expect(status).not.toBe(0);
+  });
 
   it('stops in order after an error that nobody expected, so that it is started anew', async () => {
     process.kill(server.pid, 'SIGUSR2');
