@@ -2,7 +2,8 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Config } from '../config/schema.js';
 import { DhError } from '../errors.js';
-import { probeUdpPort } from '../stream/media-port.js';
+// Not from `media-port.ts`: control does without the WebRTC library.
+import { probeUdpPort } from '../stream/udp-port.js';
 
 /** Where viewers' media goes: one UDP port for each stage. */
 export interface MediaPorts {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { SessionProfile } from '../config/schema.js';
 import { DhError, type ErrorJson } from '../errors.js';
 import type { StageSessionStats } from '../stage/protocol.js';
+import { checkOffer } from '../stream/sdp-offer.js';
 import { SAMPLE_RATE } from '../units.js';
 import type { StageProcess } from './stage-process.js';
 import { UtterancePlayer, type InterruptReport } from './utterance-player.js';
@@ -173,11 +174,15 @@ export class Session extends EventEmitter<SessionEventMap> {
     return this.#player.interrupt();
   }
 
-  /** Answers a WHEP offer. Throws `session_not_live`, `viewer_limit`, `sdp_invalid`. */
+  /**
+   * Answers a WHEP offer, which is parsed here: in the stage, text of strangers would share the loop of all pictures.
+   * Throws `session_not_live`, `viewer_limit`, `sdp_invalid`, `codec_unsupported`.
+   */
   async addViewer(viewerId: string, offer: string): Promise<string> {
     if (!this.#open) throw this.#notLive();
+    const checked = checkOffer(offer);
     try {
-      return await this.stage.api.addViewer(this.id, viewerId, offer);
+      return await this.stage.api.addViewer(this.id, viewerId, checked);
     } catch (error) {
       // It died before it could answer: for players that is the same as not being there yet.
       const { code, message, hint } = DhError.from(error);

@@ -1,6 +1,7 @@
 import type { IdleQuality, SessionProfile } from '../config/schema.js';
 import type { GuardEvent, GuardState } from '../guard/guard-state.js';
 import type { TrimLevel, TrimReport } from '../guard/memory-registry.js';
+import type { CheckedOffer } from '../stream/sdp-offer.js';
 import type { ViewerStats } from '../stream/viewer.js';
 import type { SpeechSlice } from '../units.js';
 import type { StageOptions } from './options.js';
@@ -43,7 +44,7 @@ export interface StageApi {
   pushSound(sessionId: string, utteranceId: string, slice: SpeechSlice): Promise<void>;
   endUtterance(sessionId: string, utteranceId: string): Promise<void>;
   interrupt(sessionId: string): Promise<Interrupted>;
-  addViewer(sessionId: string, viewerId: string, offerSdp: string): Promise<string>;
+  addViewer(sessionId: string, viewerId: string, offer: CheckedOffer): Promise<string>;
   hasViewer(sessionId: string, viewerId: string): Promise<boolean>;
   removeViewer(sessionId: string, viewerId: string): Promise<boolean>;
   /**

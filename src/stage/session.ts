@@ -14,6 +14,7 @@ import { LiveOpus } from '../stream/encoders/live-opus.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
 import { Vp8Encoder } from '../stream/encoders/vp8-encoder.js';
 import type { VideoCodec } from '../stream/rtp.js';
+import type { CheckedOffer } from '../stream/sdp-offer.js';
 import { StreamHub } from '../stream/stream-hub.js';
 import {
   CHUNK_SAMPLES,
@@ -205,8 +206,8 @@ export class StageSession implements Closable {
     return this.#sound.interrupt();
   }
 
-  addViewer(id: string, offerSdp: string): Promise<string> {
-    return this.#hub.addViewer(id, offerSdp);
+  addViewer(id: string, offer: CheckedOffer): Promise<string> {
+    return this.#hub.addViewer(id, offer);
   }
 
   hasViewer(id: string): boolean {

@@ -8,6 +8,7 @@ import { memoryScope, monitored } from '../guard/memory-scope.js';
 import type { LoopDelayFigures } from '../guard/loop-delay.js';
 import type { IdleQuality } from '../config/schema.js';
 import type { StageOptions } from './options.js';
+import type { CheckedOffer } from '../stream/sdp-offer.js';
 import type { Heartbeat, SessionSpec, ShutdownReport, StageApi, StageEvents } from './protocol.js';
 import { StageSession } from './session.js';
 import { ownMemory } from '../own-memory.js';
@@ -121,7 +122,7 @@ export class Stage {
     }
   }
 
-  #addViewer(sessionId: string, viewerId: string, offer: string): Promise<string> {
+  #addViewer(sessionId: string, viewerId: string, offer: CheckedOffer): Promise<string> {
     const session = this.#get(sessionId);
     this.#mustTakeWork();
     return session.addViewer(viewerId, offer);

@@ -14,7 +14,7 @@ import { PacketRing } from './packet-ring.js';
 import { type Peer, type PeerFactory, createPeer } from './peer.js';
 import { type MediaKind, RTP_HEADER_BYTES, type VideoCodec } from './rtp.js';
 import { composeAnswer } from './sdp-answer.js';
-import { type OfferedStream, checkOffer } from './sdp-offer.js';
+import type { CheckedOffer, OfferedStream } from './sdp-offer.js';
 import { VIDEO_HISTORY_PACKETS, type VideoCounts, VideoFanout } from './video-fanout.js';
 import { Viewer, type ViewerStats } from './viewer.js';
 
@@ -188,15 +188,14 @@ export class StreamHub implements Closable {
   /**
    * Takes a viewer in.
    * @param id chosen by the caller, not in use
-   * @param offerSdp WHEP offer, unchecked
+   * @param offer WHEP offer, checked
    * @returns the SDP answer, complete with candidates
    * @throws DhError `sdp_invalid`, `viewer_limit`, `stage_unavailable`, `session_not_live` (closed); RangeError when
    * the id is in use
    */
-  async addViewer(id: string, offerSdp: string): Promise<string> {
+  async addViewer(id: string, offer: CheckedOffer): Promise<string> {
     if (this.#closed) throw new DhError('session_not_live', 'The session is being closed.');
     if (this.#viewers.has(id)) throw new RangeError(`viewer id "${id}" is in use`);
-    const offer = checkOffer(offerSdp);
     const { bindAddress = '', publicIp, udpPort } = this.#options;
     const maxViewers = this.#maxViewers;
     if (this.#viewers.size >= maxViewers) {

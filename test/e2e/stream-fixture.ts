@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { DhError } from '../../src/errors.js';
+import { checkOffer } from '../../src/stream/sdp-offer.js';
 import { StreamHub, type StreamHubOptions } from '../../src/stream/stream-hub.js';
 import { FRAME_MS } from '../../src/units.js';
 import { TestMedia } from './stream-media.js';
@@ -75,7 +76,9 @@ export async function serveSessions(
     request.on('end', () => {
       const session = sessions[request.url!.slice('/whep/'.length)]!;
       viewers += 1;
-      session.hub.addViewer(`viewer-${viewers}`, Buffer.concat(chunks).toString()).then(
+      const answer = async () =>
+        session.hub.addViewer(`viewer-${viewers}`, checkOffer(Buffer.concat(chunks).toString()));
+      answer().then(
         (answer) => response.writeHead(201, { 'content-type': 'application/sdp' }).end(answer),
         (error: unknown) => {
           const { status, message } = DhError.from(error);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { seededRandom } from '../../src/avatar/life-random.js';
 import { openPeerCount } from '../../src/stream/peer.js';
+import { checkOffer } from '../../src/stream/sdp-offer.js';
 import { StreamHub } from '../../src/stream/stream-hub.js';
 import { FRAME_MS } from '../../src/units.js';
 import { freeUdpPort } from '../support/free-port.js';
@@ -43,7 +44,7 @@ afterEach(async () => {
 });
 
 async function join(name: string): Promise<RawViewer> {
-  const viewer = await RawViewer.open((offer) => hub.addViewer(name, offer));
+  const viewer = await RawViewer.open((offer) => hub.addViewer(name, checkOffer(offer)));
   viewers.push(viewer);
   return viewer;
 }

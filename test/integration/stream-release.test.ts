@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { openPeerCount } from '../../src/stream/peer.js';
+import { checkOffer } from '../../src/stream/sdp-offer.js';
 import { StreamHub } from '../../src/stream/stream-hub.js';
 import { freeUdpPort } from '../support/free-port.js';
 import { until } from '../support/server.js';
@@ -31,7 +32,7 @@ async function hubThatServed(connect: boolean): Promise<WeakRef<StreamHub>> {
     });
   });
   client.setLocalDescription('offer');
-  const answer = await hub.addViewer('viewer', await offer);
+  const answer = await hub.addViewer('viewer', checkOffer(await offer));
   if (connect) {
     client.setRemoteDescription(answer, 'answer');
     await until(() => hub.viewerCount === 1);
