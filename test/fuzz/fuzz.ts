@@ -5,7 +5,7 @@ import { FuzzRandom } from './fuzz-random.js';
 import { httpAttack } from './http-attack.js';
 import { endAttackers, rtcpAttack } from './rtcp-attack.js';
 import { browserOffer, sdpAttack } from './sdp-attack.js';
-import { startTarget } from './target.js';
+import { attach, startTarget } from './target.js';
 import { judgeGrowth, judgeViewer, type Verdict } from './verdict.js';
 import { GOOD_SESSION, Watch } from './watch.js';
 import { deleteViewer, postOffer, sdpOf } from './whep.js';
@@ -32,6 +32,8 @@ export interface FuzzOptions {
   only: readonly AttackName[];
   /** Longest that a call may take, in ms. */
   limitMs: number;
+  /** A running server to attack instead of one of its own, and its token. */
+  at?: { url: string; token: string };
   /** Only this one step, of the one kind in `only`. */
   step?: number;
   say: (line: string) => void;
@@ -50,12 +52,13 @@ const SETTLED_FILES = 12;
 
 /** Attacks a server of its own for a while. The faults that come back name the step to replay. */
 export async function fuzz(options: FuzzOptions): Promise<Verdict> {
-  const target = await startTarget({ token: TOKEN });
+  const token = options.at?.token ?? TOKEN;
+  const target = options.at ? await attach(options.at.url, token) : await startTarget({ token });
   const { server } = target;
   let ended: string | null = null;
   void server.exited.then((code) => (ended = `the server ended with ${code}`));
-  const watch = new Watch(server, TOKEN);
-  const run = new Run(options, await worldOf(server, options.limitMs));
+  const watch = new Watch(server, token);
+  const run = new Run(options, await worldOf(server, token, options.limitMs));
   try {
     await watch.begin();
     const before = watch.samples.find(({ name }) => name === 'control')?.openFiles ?? Infinity;
@@ -141,12 +144,12 @@ function brief(sent: string): string {
   return sent.length <= MAX_SENT_SHOWN ? sent : `${sent.slice(0, MAX_SENT_SHOWN)} … (${sent.length} characters)`;
 }
 
-async function worldOf(server: TestServer, limitMs: number): Promise<World> {
+async function worldOf(server: TestServer, token: string, limitMs: number): Promise<World> {
   const { hostname, port } = new URL(server.url);
   const world: World = {
     host: hostname,
     port: Number(port),
-    token: TOKEN,
+    token,
     sessions: ['main', 'main', 'main', 'main', 'fuzz-1'],
     mediaPort: 0,
     ids: [],

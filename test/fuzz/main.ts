@@ -1,8 +1,12 @@
 /**
  * `npm run fuzz -- --for 10m`: attacks a server of its own with what no client should send, beside a viewer that must
  * not notice. Exit code 0 only when nothing crashed, restarted, hung, leaked or answered `internal`, and the viewer lost
- * nothing. `--only chaos` kills its processes instead, `--only files` takes its file descriptors. `--seed 7` for the same steps, `--only http,ws,sdp,rtcp` for some kinds, `--only http --step 123` replays the
- * step that a fault names, `--limit 30s` is the longest that a call may take.
+ * nothing.
+ *
+ * `--seed 7` for the same steps, `--only http,ws,sdp,rtcp` for some kinds, `--only http --step 123` replays the step that
+ * a fault names, `--limit 30s` is the longest that a call may take, `--url http://127.0.0.1:8010 --token …` attacks a
+ * server that runs already. Alone and with a server of their own: `--only chaos` kills processes, `--only files` takes
+ * file descriptors, `--only known` plays what once worked.
  */
 import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -32,7 +36,11 @@ for (const name of only) if (isScenario(name)) take(await SCENARIOS[name]({ forM
 const attacks = only.filter((name): name is AttackName => Object.hasOwn(ATTACKS, name));
 if (attacks.length > 0) {
   const step = values.step === undefined ? {} : { step: wholeNumber('step', values.step) };
-  take(await fuzz({ forMs, seed, limitMs, only: attacks, ...step, say }));
+  // Without a token, calls that must be refused would stop it.
+  if (values.url !== undefined && values.token === undefined)
+    usage('--url needs --token, that of a server to throw away');
+  const at = values.url === undefined ? {} : { at: { url: values.url.replace(/\/$/, ''), token: values.token ?? '' } };
+  take(await fuzz({ forMs, seed, limitMs, only: attacks, ...step, ...at, say }));
 }
 for (const line of verdict.figures) say(line);
 for (const fault of verdict.faults) say(`FAULT ${fault}`);
@@ -53,6 +61,8 @@ function parsed() {
         only: { type: 'string', default: Object.keys(ATTACKS).join(',') },
         limit: { type: 'string', default: '30s' },
         step: { type: 'string' },
+        url: { type: 'string' },
+        token: { type: 'string' },
       },
     });
   } catch (error) {

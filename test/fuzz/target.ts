@@ -63,6 +63,27 @@ export async function startTarget(options: { token?: string; env?: Record<string
   return target;
 }
 
+/**
+ * A server that runs already, of which only what its API says is known. Its settings are changed and its sessions used:
+ * one to throw away.
+ */
+export async function attach(url: string, token: string): Promise<Target> {
+  const call: Target['call'] = (method, path, body) => callApi(url, token, method, path, body);
+  const stats = await call('GET', '/api/v1/stats');
+  if (!stats.ok) throw new Error(`${url} does not let the fuzzer in: ${(await stats.text()).slice(0, 300)}`);
+  const { processes } = (await stats.json()) as { processes: { name: string; pid: number }[] };
+  const server: TestServer = {
+    url,
+    pid: processes.find(({ name }) => name === 'control')?.pid ?? 0,
+    log: [],
+    get: async (path) => (await call('GET', path)).json(),
+    post: (path, body) => call('POST', path, body),
+    stop: () => Promise.resolve({ code: null, tookMs: 0 }),
+    exited: new Promise(() => undefined),
+  };
+  return { server, token, temp: '', call, again: () => Promise.resolve(server), remove: () => undefined };
+}
+
 export function callApi(
   url: string,
   token: string | null,

@@ -99,6 +99,9 @@ export class Watch {
       this.viewerEnded = `its connection is ${this.viewer.state}`;
     }
     this.#child?.removeAllListeners('exit').disconnect();
+    for (const id of [GOOD_SESSION, HOSTILE_SESSION]) {
+      await callApi(this.#server.url, this.#token, 'DELETE', `/api/v1/sessions/${id}`).catch(() => undefined);
+    }
   }
 
   async #ask(): Promise<void> {
