@@ -81,7 +81,7 @@ describe('the body of POST /renders', { timeout: 60_000 }, () => {
   });
 
   it('of 100 MB is refused before it has come, and costs no memory', async () => {
-    const head = `POST ${RENDERS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+    const head = `POST ${RENDERS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
     const length = `Content-Length: ${100 * MB}\r\n`;
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     socket.write(`${head}${length}\r\n{"items":`);
@@ -111,7 +111,7 @@ describe('the body of POST /renders', { timeout: 60_000 }, () => {
     const { port } = new URL(server.url);
     const begin = async (): Promise<Socket> => {
       const socket = connect(Number(port), '127.0.0.1');
-      const head = `POST ${RENDERS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${MB}\r\n`;
+      const head = `POST ${RENDERS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${MB}\r\n`;
       socket.write(`${head}Expect: 100-continue\r\n\r\n`);
       // Said when the head is read: with it the place is taken.
       expect(await answerOf(socket)).toMatch(/^HTTP\/1\.1 100 /);
