@@ -1,6 +1,6 @@
 import { EventLog, tone, until, wav, type Json } from '../support/server.js';
 import { FuzzRandom } from './fuzz-random.js';
-import { childrenOf, isAlive, type ChildKind } from './processes.js';
+import { CHILD_KINDS, childrenOf, isAlive, type ChildKind } from './processes.js';
 import { filesIn, startTarget, type Target } from './target.js';
 import type { Verdict } from './verdict.js';
 
@@ -75,8 +75,10 @@ class Chaos {
     this.#judgeUtterances();
     await this.#stop();
     await this.#crash();
+    const never = CHILD_KINDS.filter((kind) => this.#kills[kind] === undefined);
     return {
       figures: [
+        ...(never.length > 0 ? [`not killed, as none was there when it was its turn: ${never.join(', ')}`] : []),
         `did ${list(this.#done)}; killed ${list(this.#kills)}; ${this.#accepted.length} utterances accepted; calm after ${Math.round(tookMs)} ms`,
       ],
       faults: this.#faults.map((fault) => `${fault} (--only chaos --seed ${seed})`),
@@ -133,7 +135,7 @@ class Chaos {
     const open = Array.isArray(renders) ? renders.filter(({ state }) => state === 'running' || state === 'queued') : [];
     if (open.length >= MAX_RENDERS) return;
     const items = Array.from({ length: 4 }, (_, i) => ({ text: `${i}. ${random.pick(TEXTS)}` }));
-    const how = random.chance(0.6) ? { avatar: 'presenter' } : {};
+    const how = random.chance(0.8) ? { avatar: 'presenter' } : {};
     await this.#call('POST', '/api/v1/renders', { items, size: '160x90', split: '2s', ...how });
   }
 
@@ -145,9 +147,10 @@ class Chaos {
       for (const { pid } of children) this.#pids.add(pid);
       const kinds = [...new Set(children.map(({ kind }) => kind))].sort();
       if (kinds.length === 0) continue;
-      // Some kinds are there for moments only: what was killed the least comes first.
+      // Some kinds are there for moments only, parts of a render when that has lived for a while.
       const least = Math.min(...kinds.map((kind) => this.#kills[kind] ?? 0));
       const kind = random.pick(kinds.filter((kind) => (this.#kills[kind] ?? 0) === least || random.chance(0.2)));
+      if (kind === 'render' && random.chance(0.7)) continue;
       const victim = random.pick(children.filter((child) => child.kind === kind));
       process.kill(victim.pid, 'SIGKILL');
       this.#kills[kind] = (this.#kills[kind] ?? 0) + 1;

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { familyOf } from '../../bench/lib/process-memory.js';
 
 /** What a child of the server is for. */
-export type ChildKind = 'stage' | 'media' | 'bake' | 'render' | 'part';
+export const CHILD_KINDS = ['stage', 'media', 'bake', 'render', 'part'] as const;
+export type ChildKind = (typeof CHILD_KINDS)[number];
 
 const KINDS: readonly [part: string, kind: ChildKind][] = [
   ['stage/main.js', 'stage'],
