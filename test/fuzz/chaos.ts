@@ -246,11 +246,8 @@ class Chaos {
     this.#stopping = false;
     await this.#upload('main', random);
     await this.#dropRenders();
-    const made = await this.#call('POST', '/api/v1/renders', {
-      items: [{ text: TEXTS[2] }],
-      avatar: 'presenter',
-      size: '160x90',
-    });
+    const items = Array.from({ length: 6 }, (_, i) => ({ text: `${i}. ${TEXTS[2]}` }));
+    const made = await this.#call('POST', '/api/v1/renders', { items, size: '160x90' });
     const id = made.body?.id as string;
     await until(async () => (await this.#call('GET', `/api/v1/renders/${id}`)).body.state !== 'queued', 20_000);
     await pause(random.between(0, 1000));
