@@ -13,6 +13,11 @@ export async function configurationPage(): Promise<string> {
     ['video', (p: (typeof presets)[number]) => `${p.session.bitrateKbps} kb/s, ${p.session.x264Preset}`],
     ['sound', (p: (typeof presets)[number]) => `${p.session.opusBitrateKbps} kb/s`],
     ['audio queue', (p: (typeof presets)[number]) => `${p.session.maxQueueSize} chunks of 40 ms`],
+    [
+      'idle pictures',
+      ({ session: { idleQuality } }: (typeof presets)[number]) =>
+        `${idleQuality}, ${{ full: 25, half: 12.5, low: 5 }[idleQuality]} a second`,
+    ],
     ['frame pool', (p: (typeof presets)[number]) => `${p.session.framePoolSize}`],
     ['memory limit', (p: (typeof presets)[number]) => `${p.memory.maxMemoryMb} MB`],
     ['collection at most every', (p: (typeof presets)[number]) => `${p.memory.gcIntervalS} s`],

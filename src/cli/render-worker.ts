@@ -15,6 +15,8 @@ export function renderWorkerCommand(): Command {
       }
       const { runRenderWorker } = await import('./render-worker-run.js');
       await runRenderWorker(redis, jobs);
+      // All is done; a connection that is just being tried again would keep the process.
+      process.exit(0);
     });
 }
 
