@@ -184,7 +184,8 @@ function conclude(run: Run, watch: Watch, server: TestServer, ended: string | nu
   const viewer = judgeViewer(watch);
   const counts = [...run.counts].sort(([a], [b]) => a.localeCompare(b)).map(([name, count]) => `${name} × ${count}`);
   const replaced = server.log.filter(({ msg }) => msg === 'stage replaced').map(({ reason }) => String(reason));
-  const errors = server.log.filter(({ level }) => Number(level) >= 50);
+  // An alert is about the machine, or about a threshold that the attack has set.
+  const errors = server.log.filter(({ level, msg }) => Number(level) >= 50 && msg !== 'alert.raised');
   const faults = [
     ...(ended === null ? [] : [`${ended}: ${JSON.stringify(server.log.slice(-3)).slice(0, 1000)}`]),
     ...(watch.restarts + replaced.length > 0

@@ -6,6 +6,7 @@ export interface Verdict {
   faults: string[];
 }
 
+const MINUTE_MS = 60_000;
 /** From here on memory and open files must not grow. */
 const SETTLED_MS = 120_000;
 /** A run that is shorter says nothing about growth. */
@@ -34,6 +35,10 @@ export function judgeGrowth(samples: readonly Sample[]): Verdict {
       `${name}: ${mb(first.rssBytes)} MB at first, at most ${mb(early.rss)} in 2 minutes, ${mb(late.rss)} after; ` +
         `open files ${first.openFiles}, ${early.files}, ${late.files}; at the end ${mb(last.rssBytes)} MB, ${last.openFiles}`,
     );
+    const minutes = Array.from({ length: Math.ceil(lengthMs / MINUTE_MS) }, (_, i) =>
+      mb(most('rssBytes', i * MINUTE_MS, (i + 1) * MINUTE_MS)),
+    );
+    verdict.figures.push(`${name}: most in each minute ${minutes.join(', ')} MB`);
     if (lengthMs < LEAST_MS) continue;
     if (late.rss > early.rss * (1 + RSS_MARGIN.share) + RSS_MARGIN.bytes) {
       verdict.faults.push(`${name} grew from ${mb(early.rss)} to ${mb(late.rss)} MB after two minutes`);
