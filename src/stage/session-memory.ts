@@ -2,19 +2,17 @@ import type { MemoryFigures, MemoryRegistry, MemoryUser } from '../guard/memory-
 import type { Closable } from '../units.js';
 import { OPUS_BYTES } from '../stream/encoders/opus-encoder.js';
 import type { LiveOpus } from '../stream/encoders/live-opus.js';
-import type { VideoEncoder } from '../stream/encoders/video-encoder.js';
-import type { Vp8Encoder } from '../stream/encoders/vp8-encoder.js';
 import type { StreamHub } from '../stream/stream-hub.js';
 import type { Transition } from '../frames/transition.js';
 import type { Drawing } from './drawing.js';
 import type { SoundInput } from './sound-input.js';
+import type { VideoEncoders } from './video-encoders.js';
 
 /** What a session holds now; the parts change when it is updated. */
 export interface SessionParts {
   drawing: Drawing;
   transition: Transition | null;
-  video: VideoEncoder;
-  vp8: Vp8Encoder | null;
+  video: VideoEncoders;
   opus: LiveOpus;
   sound: SoundInput;
   hub: StreamHub;
@@ -39,7 +37,7 @@ export class SessionMemory implements Closable {
       user('transition', 'asset', () => fixed(parts().transition?.bytes ?? 0)),
       user('face engine', 'asset', () => fixed(parts().drawing.engine.bytes)),
       { ...user('resize buffers', 'cache', () => resize(parts().drawing)), trim: () => parts().drawing.fit.trim() },
-      user('video encoder', 'asset', () => fixed(parts().video.bytes + (parts().vp8?.bytes ?? 0))),
+      user('video encoder', 'asset', () => fixed(parts().video.bytes)),
       user('sound encoder', 'asset', () => fixed(parts().opus.encoders * OPUS_BYTES)),
       user('audio queue', 'queue', () => audioQueue(parts().sound)),
       user('utterance buffer', 'queue', () => utteranceBuffer(parts().sound)),

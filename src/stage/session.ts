@@ -12,8 +12,6 @@ import type { Loan } from '../guard/image-cache.js';
 import { memoryRegistry } from '../guard/memory-registry.js';
 import { LiveOpus } from '../stream/encoders/live-opus.js';
 import { VideoEncoder } from '../stream/encoders/video-encoder.js';
-import { Vp8Encoder } from '../stream/encoders/vp8-encoder.js';
-import type { VideoCodec } from '../stream/rtp.js';
 import type { CheckedOffer } from '../stream/sdp-offer.js';
 import { StreamHub } from '../stream/stream-hub.js';
 import {
@@ -30,6 +28,7 @@ import type { StageOptions } from './options.js';
 import type { Interrupted, SessionSpec, StageSessionStats, UtteranceSpec } from './protocol.js';
 import { SessionMemory } from './session-memory.js';
 import { SoundInput } from './sound-input.js';
+import { VideoEncoders } from './video-encoders.js';
 
 export interface StageSessionEvents {
   started(utteranceId: string, frame: number): void;
@@ -74,6 +73,7 @@ export class StageSession implements Closable {
   readonly #timecode: boolean;
   readonly #sound: SoundInput;
   readonly #pictures: PictureMaker;
+  readonly #video: VideoEncoders;
   readonly #opus: LiveOpus;
   readonly #hub: StreamHub;
   readonly #loop: FrameLoop;
@@ -87,14 +87,8 @@ export class StageSession implements Closable {
   #bakedPath: string;
   #drawing: Drawing;
   #transition: Transition | null = null;
-  #video: VideoEncoder;
-  /** There only while a viewer without H.264 watches. */
-  #vp8: Vp8Encoder | null = null;
-  #bitrateShare = 1;
   #originWallMs: number;
   #frame = 0;
-  /** Whose next picture is to be a keyframe. */
-  readonly #forceIdr = new Set<VideoCodec>();
   /** Lost sound of live sources that was not reported yet, and the frame from which it may be. */
   #droppedSamples = 0;
   #reportDroppedAt = 0;
@@ -150,13 +144,13 @@ export class StageSession implements Closable {
       }),
     );
     this.#pictures = keep(new PictureMaker(drawing.engine, parts.seed));
-    this.#video = keep(new VideoEncoder(spec.profile));
+    this.#video = keep(new VideoEncoders(spec.profile));
     this.#opus = keep(new LiveOpus({ bitrateKbps: opusBitrateKbps }));
     this.#originWallMs = performance.timeOrigin + clock();
     this.#hub = keep(
       new StreamHub({
         originWallMs: this.#originWallMs,
-        requestIdr: (codec) => void this.#forceIdr.add(codec),
+        requestIdr: (codec) => this.#video.requestKeyFrame(codec),
         udpPort: options.mediaPort,
         bindAddress: options.bindAddress,
         ...(options.publicIp ? { publicIp: options.publicIp } : {}),
@@ -177,7 +171,6 @@ export class StageSession implements Closable {
       drawing: this.#drawing,
       transition: this.#transition,
       video: this.#video,
-      vp8: this.#vp8,
       opus: this.#opus,
       sound: this.#sound,
       hub: this.#hub,
@@ -278,7 +271,6 @@ export class StageSession implements Closable {
     this.#pictures.close();
     this.#endTransition();
     this.#video.close();
-    this.#closeVp8();
     this.#opus.close();
     this.#drawing.close();
     this.#avatar.release();
@@ -328,15 +320,8 @@ export class StageSession implements Closable {
     }
     if (drawing) this.#show(drawing, profile);
     else this.#drawing.pool.resize(profile.framePoolSize);
-    if (video) {
-      this.#video.close();
-      this.#video = video;
-      this.#forceIdr.add('h264');
-    }
-    // libvpx takes no other size or bit rate while it runs: the next picture makes a new one.
-    if (resized || profile.bitrateKbps !== this.#profile.bitrateKbps) this.#closeVp8();
+    this.#video.configure(profile, video);
     this.#profile = profile;
-    this.#applyBitrate();
     this.#opus.setBitrate(profile.opusBitrateKbps);
     this.#sound.configure(profile);
     this.#cadence.wanted = profile.idleQuality;
@@ -426,12 +411,15 @@ export class StageSession implements Closable {
     // Rates are of the time in which somebody watches: the seconds before would make them look slow.
     if (watched !== this.#watched) {
       this.#watched = watched;
-      if (!watched) this.#endTransition();
+      if (!watched) {
+        this.#endTransition();
+        this.#video.rest();
+      }
       this.#due.start();
       this.#loop.restartRate();
     }
     // Whoever waits for a keyframe does not wait for the cadence.
-    if (!(due || this.#forceIdr.size > 0) || !watched) return false;
+    if (!(due || this.#video.keyFrameWanted) || !watched) return false;
     this.#due.mark();
     return true;
   }
@@ -441,19 +429,11 @@ export class StageSession implements Closable {
     const frame = pool.acquire();
     if (!frame) return false; // counted by the pool
     try {
-      if (this.#cadence.bitrateShare !== this.#bitrateShare) this.#applyBitrate();
+      this.#video.bitrateShare = this.#cadence.bitrateShare;
       this.#drawing.draw(this.#pictures, frame, n);
       if (this.#transition?.blend(frame)) this.#endTransition();
       if (this.#timecode) drawTimeCode(frame, n);
-      if (this.#hub.watched('h264')) {
-        this.#hub.sendVideo(this.#video.encode(frame, n, this.#forceIdr.has('h264')), 'h264');
-      }
-      if (this.#hub.watched('vp8')) {
-        this.#vp8 ??= new Vp8Encoder(this.#profile);
-        this.#hub.sendVideo(this.#vp8.encode(frame, n, this.#forceIdr.has('vp8')), 'vp8');
-      } else this.#closeVp8();
-      // Also of those who left before they got theirs.
-      this.#forceIdr.clear();
+      this.#video.encode(frame, n, this.#hub);
       return true;
     } catch (error) {
       this.#events.warning('internal', error instanceof Error ? error.message : String(error));
@@ -461,17 +441,6 @@ export class StageSession implements Closable {
     } finally {
       pool.release(frame);
     }
-  }
-
-  #closeVp8(): void {
-    this.#vp8?.close();
-    this.#vp8 = null;
-  }
-
-  #applyBitrate(): void {
-    const { bitrateKbps } = this.#profile;
-    this.#bitrateShare = this.#cadence.bitrateShare;
-    this.#video.setBitrate(bitrateKbps * this.#bitrateShare, bitrateKbps);
   }
 
   #forgetCurrent(): void {

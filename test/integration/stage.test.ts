@@ -218,6 +218,14 @@ describe('a viewer without H.264', () => {
     await until(() => encoder() === before);
     await until(() => other.video.length > 10);
     other.close();
+    await stage.api.removeViewer('a', 'other');
+    // Nor does it stay when the last viewer of all was one of those.
+    const last = await RawViewer.open((offer) => stage.api.addViewer('a', 'last', checkOffer(offer)), { codec: 'vp8' });
+    await until(() => last.video.length > 2);
+    expect(encoder()).toBeGreaterThan(before);
+    last.close();
+    await stage.api.removeViewer('a', 'last');
+    await until(() => encoder() === before);
   });
 });
 
