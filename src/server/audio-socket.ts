@@ -14,14 +14,18 @@ const PATH = /^\/api\/v1\/sessions\/([^/?#]{1,128})\/audio(?:\?|$)/;
 /** Longest message: half a second at 192 kHz, and room. */
 const MAX_MESSAGE_BYTES = 256 * 1024;
 /** A client that does not read its events is let go when this much waits for it. */
-const MOST_BUFFERED_BYTES = 256 * 1024;
+const MAX_BUFFERED_BYTES = 256 * 1024;
 const PING_INTERVAL = 20_000;
 /** Time that a client who is refused has to close, in ms. */
 const CLOSE_TIMEOUT = 2_000;
 
 /** Sound over a WebSocket: `/api/v1/sessions/:id/audio?rate=16000[&overflow=wait]`. */
 export class AudioSockets {
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
+  readonly #server = new WebSocketServer({
+    ...{ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false },
+    // By itself the library answers pings of a client that never reads without an end.
+    autoPong: false,
+  });
   readonly #access: Access;
   readonly #sessions: SessionRegistry;
   readonly #busy = new Set<Session>();
@@ -89,11 +93,15 @@ export class AudioSockets {
     this.#busy.add(session);
     const feed = new SocketFeed(client, session, rate, live);
     this.#feeds.add(feed);
-    const onEvent = (name: SessionEventName, data: Record<string, unknown>): void => {
-      if (client.readyState !== client.OPEN) return;
-      client.send(JSON.stringify({ type: name, ...data }));
-      if (client.bufferedAmount > MOST_BUFFERED_BYTES) client.terminate();
+    /** Whether there is anybody to send to: who reads nothing is let go. */
+    const reads = (): boolean => {
+      if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate();
+      return client.readyState === client.OPEN;
     };
+    const send = (message: Record<string, unknown>): void => {
+      if (reads()) client.send(JSON.stringify(message));
+    };
+    const onEvent = (name: SessionEventName, data: Record<string, unknown>): void => send({ type: name, ...data });
     const onClosed = (): void => client.close(1000, 'session ended');
     let answered = true;
     const ping = setInterval(() => {
@@ -103,6 +111,9 @@ export class AudioSockets {
       answered = client.isPaused;
       client.ping();
     }, PING_INTERVAL);
+    client.on('ping', (data) => {
+      if (reads()) client.pong(data);
+    });
     client.on('pong', () => (answered = true));
     client.on('error', () => client.terminate());
     client.on('close', () => {
@@ -118,7 +129,7 @@ export class AudioSockets {
         if (isBinary) feed.sound(data as Buffer);
         else feed.command((data as Buffer).toString('utf8'));
       } catch (error) {
-        client.send(JSON.stringify({ type: 'error', error: DhError.from(error).toJSON() }));
+        send({ type: 'error', error: DhError.from(error).toJSON() });
       }
     });
     session.on('event', onEvent);

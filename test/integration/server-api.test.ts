@@ -1,4 +1,6 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -77,6 +79,19 @@ describe('say', () => {
     ['an unknown field', { text: 'Hi', volume: 3 }, 400, 'bad_request'],
   ])('refuses %s', async (_name, body, status, code) => {
     expect(await errorOf(await server.post(`${main}/say`, body))).toMatchObject({ status, code });
+  });
+
+  it('takes a call that asks for another protocol as well, as Java and curl --http2 do', async () => {
+    const body = JSON.stringify({ text: '🙂' });
+    const headers = {
+      ...{ Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c', 'HTTP2-Settings': 'AAMAAABkAAQAoAAAAAIAAAAA' },
+      ...{ 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
+    };
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      request(`${server.url}${main}/say`, { method: 'POST', headers }, resolve).on('error', reject).end(body);
+    });
+    expect(answer.statusCode).toBe(400);
+    expect(JSON.parse(await text(answer))).toMatchObject({ error: { code: 'text_empty' } });
   });
 
   it('refuses JSON that is none', async () => {

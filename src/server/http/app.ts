@@ -18,6 +18,7 @@ import { monitorRoutes } from './monitor-routes.js';
 import { notFoundHandler } from './not-found.js';
 import { pageRoutes } from './page-routes.js';
 import { renderRoutes } from './render-routes.js';
+import { Request } from './request.js';
 import { sessionRoutes } from './session-routes.js';
 import { whepRoutes } from './whep-routes.js';
 
@@ -51,7 +52,11 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT,
     connectionTimeout: IDLE_TIMEOUT,
-    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_INTERVAL },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT,
+      connectionsCheckingInterval: CHECK_INTERVAL,
+      IncomingMessage: Request,
+    },
     routerOptions: { maxParamLength: 128, ignoreTrailingSlash: true },
   });
   context.metrics.http.watch(app);

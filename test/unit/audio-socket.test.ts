@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
@@ -15,15 +15,11 @@ class FullSession extends EventEmitter {
   enqueue = (): void => void (this.enqueued += 1);
 }
 
-const session = new FullSession();
-const http = createServer();
+let session: FullSession;
+let http: Server;
+let sockets: AudioSockets;
 /** Lets everybody in. */
 const access = { checkHost: () => undefined, countCall: async () => undefined, authorize: async () => undefined };
-const sockets = new AudioSockets(
-  access as unknown as Access,
-  { get: () => session } as unknown as SessionRegistry,
-  http,
-);
 let client: WebSocket;
 /** Three pings are due, and what is on the wire arrives. */
 async function aMinute(): Promise<void> {
@@ -35,6 +31,10 @@ async function aMinute(): Promise<void> {
 
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  session = new FullSession();
+  http = createServer();
+  const sessions = { get: () => session } as unknown as SessionRegistry;
+  sockets = new AudioSockets(access as unknown as Access, sessions, http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const { port } = http.address() as AddressInfo;
   client = new WebSocket(`ws://127.0.0.1:${port}/api/v1/sessions/main/audio?overflow=wait`);
@@ -69,3 +69,25 @@ test('a source that the server has paused is not taken for dead, however long it
   client.resume();
   await closed;
 });
+
+test.each([
+  ['texts that are refused', () => client.send('x')],
+  ['pings', () => client.ping(Buffer.alloc(125))],
+])('a client that sends %s and never reads the answers is let go', async (_what, send) => {
+  const closed = once(client, 'close');
+  client.pause();
+  for (let i = 0; i < 2000 && client.readyState === WebSocket.OPEN; i++) {
+    for (let n = 0; n < 100; n++) send();
+    await new Promise((resolve) => setImmediate(resolve));
+    if ((await connections()) === 0) break;
+  }
+  client.resume();
+  const [code] = (await closed) as [number];
+  expect(code).toBe(1006);
+});
+
+function connections(): Promise<number> {
+  return new Promise((resolve, reject) =>
+    http.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  );
+}
