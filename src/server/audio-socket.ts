@@ -25,6 +25,8 @@ export class AudioSockets {
     ...{ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false },
     // By itself the library answers pings of a client that never reads without an end.
     autoPong: false,
+    // One message a turn of the event loop: a thousand small ones at once hold up nobody else.
+    allowSynchronousEvents: false,
   });
   readonly #access: Access;
   readonly #sessions: SessionRegistry;

@@ -22,6 +22,7 @@ export class SocketFeed implements Closable {
   #source: PushSource | null = null;
   /** Utterances of a source that waits for which the session has no place yet, in order. */
   readonly #unplaced: Utterance[] = [];
+  #takingFloor = 0;
   #silence: NodeJS.Timeout | null = null;
   #report: NodeJS.Timeout | null = null;
   #droppedSamples = 0;
@@ -95,17 +96,30 @@ export class SocketFeed implements Closable {
       },
       { overflow: this.#live ? 'drop-oldest' : 'wait' },
     );
-    // A live speaker cannot wait for a turn: what is said now ends.
-    if (this.#live)
-      void this.#session
-        .interrupt()
-        .then(() => this.#session.enqueue(utterance))
-        .catch(() => this.#end());
+    if (this.#live) void this.#takeFloor(utterance);
     else {
       this.#unplaced.push(utterance);
       this.#place();
     }
     return source;
+  }
+
+  /**
+   * A live speaker cannot wait for a turn: what is said now ends. Nothing more is read until that is done: a client that
+   * begins and ends without a pause is slowed down to what the stage can follow.
+   */
+  async #takeFloor(utterance: Utterance): Promise<void> {
+    this.#takingFloor += 1;
+    this.#client.pause();
+    try {
+      await this.#session.interrupt();
+      this.#session.enqueue(utterance);
+    } catch {
+      this.#end();
+    } finally {
+      this.#takingFloor -= 1;
+      this.#resume();
+    }
   }
 
   /** Puts utterances into the session as soon as it has places; the client sends no more until then. */
@@ -118,7 +132,8 @@ export class SocketFeed implements Closable {
   };
 
   #resume(): void {
-    if (this.#client.isPaused && this.#unplaced.length === 0 && !this.#source?.full) this.#client.resume();
+    if (!this.#client.isPaused || this.#unplaced.length > 0 || this.#takingFloor > 0) return;
+    if (this.#live || !this.#source?.full) this.#client.resume();
   }
 
   #forget(): void {

@@ -83,6 +83,20 @@ test('what a client had sent when it left is said when its turn comes; nothing i
   expect(session.listenerCount('event')).toBe(0);
 });
 
+test('a live client that begins and ends without a pause is read no faster than its session can follow', async () => {
+  let done!: () => void;
+  session.interrupt = () => new Promise((resolve) => (done = resolve));
+  const source = feed(true);
+  source.sound(Buffer.alloc(20));
+  expect(client.isPaused).toBe(true);
+  source.command('{"type":"end"}');
+  expect(client.isPaused).toBe(true);
+  done();
+  await turn();
+  expect([client.isPaused, session.utterances.length]).toEqual([false, 1]);
+  source.close();
+});
+
 test('live sound interrupts, and what of it is lost is reported once a second', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
