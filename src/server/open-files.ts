@@ -8,6 +8,8 @@ const MIN_FILES = 256;
 const WARN_FILES = 1024;
 /** Files that are not for connections: modules, child processes, uploads, measurements, the log. */
 const RESERVED_FILES = 128;
+/** A connection may hold a file besides: a page that it reads slowly, an upload that it sends. */
+const FILES_PER_CONNECTION = 2;
 
 /** How many files this process may open (getrlimit(2), RLIMIT_NOFILE); null where there is no /proc. */
 export function openFilesLimit(): number | null {
@@ -27,10 +29,11 @@ export function checkOpenFiles(log: Logger, limit = openFilesLimit()): void {
       hint: 'Raise the limit: ulimit -n 4096, or LimitNOFILE= in the unit of systemd.',
     });
   }
-  log.warn({ limit, connections: limit - RESERVED_FILES }, 'few files may be open: raise ulimit -n');
+  log.warn({ limit, connections: maxSockets(limit) }, 'few files may be open: raise ulimit -n');
 }
 
 /** How many connections the process can hold and still work. */
 export function maxSockets(limit = openFilesLimit()): number {
-  return limit === null ? Number.POSITIVE_INFINITY : Math.max(1, limit - RESERVED_FILES);
+  if (limit === null) return Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.floor((limit - RESERVED_FILES) / FILES_PER_CONNECTION));
 }

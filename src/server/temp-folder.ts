@@ -1,6 +1,8 @@
 import { lstat, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DhError } from '../errors.js';
+import { diskError } from '../render/disk-error.js';
 import { stateOf, thisProcess } from '../render/holder.js';
 
 const PREFIX = 'dh-live-';
@@ -9,11 +11,26 @@ const OWNER = 'owner.json';
 /** An empty folder without an owner may be one that is just being made; not after an hour. */
 const EMPTY_MS = 3_600_000;
 
-/** Makes this process's folder for temporary files. */
+/** Makes this process's folder for temporary files. @throws DhError `disk_full`, `write_failed`; nothing is left then. */
 export async function makeTempFolder(base = tmpdir()): Promise<string> {
-  const folder = await mkdtemp(join(base, PREFIX));
-  await writeFile(join(folder, OWNER), JSON.stringify(thisProcess()));
-  return folder;
+  let folder: string | null = null;
+  try {
+    folder = await mkdtemp(join(base, PREFIX));
+    await writeFile(join(folder, OWNER), JSON.stringify(thisProcess()));
+    return folder;
+  } catch (error) {
+    if (folder !== null) await rm(folder, { recursive: true, force: true });
+    const { code, hint } = diskError(base, error);
+    throw code === 'disk_full'
+      ? new DhError(code, `There is no space left in ${base} for temporary files.`, {
+          hint: 'Free some space, or set TMPDIR to a folder on another disk.',
+          cause: error,
+        })
+      : new DhError(code, `No temporary folder can be made in ${base} (${(error as Error).message}).`, {
+          hint: `${hint ?? ''} TMPDIR names another one.`,
+          cause: error,
+        });
+  }
 }
 
 /**

@@ -50,3 +50,12 @@ test('what killed servers left goes; what a living one, a stranger or another co
   );
   expect((await stat(mine)).mode & 0o777).toBe(0o700);
 });
+
+test('where none can be made the reason is said', async () => {
+  const missing = join(base, 'missing');
+  await expect(makeTempFolder(missing)).rejects.toMatchObject({
+    code: 'write_failed',
+    message: expect.stringContaining(missing),
+    hint: expect.stringContaining('TMPDIR'),
+  });
+});
