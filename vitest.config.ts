@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** Integration tests in which nothing keeps time with a picture or a process's memory: two at a time. */
-const UNTIMED = ['media-*', 'metrics', 'render-*', 'renders-*', 'speech-service'].map(
-  (name) => `test/integration/${name}.test.ts`,
-);
+/** Integration tests in which nothing keeps time with a picture or a process's memory: three at a time. */
+const UNTIMED = [
+  ...['auto-preset', 'bad-bodies', 'config-live', 'few-files', 'launch', 'media-*', 'metrics', 'monitor-api'],
+  ...['render-*', 'renders-*', 'speech-service'],
+].map((name) => `test/integration/${name}.test.ts`);
 
-/** The pages before a server that only pretends: two browsers at a time. */
+/** The pages before a server that only pretends: three browsers at a time, which mostly wait. */
 const PAGES = 'test/e2e/pages-*.test.ts';
 
 export default defineConfig({
@@ -27,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'untimed',
           include: UNTIMED,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
@@ -46,7 +47,7 @@ export default defineConfig({
         test: {
           name: 'pages',
           include: [PAGES],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 90_000,
           sequence: { groupOrder: 3 },
         },
