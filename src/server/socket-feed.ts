@@ -26,7 +26,6 @@ export class SocketFeed implements Closable {
   #silence: NodeJS.Timeout | null = null;
   #report: NodeJS.Timeout | null = null;
   #droppedSamples = 0;
-  #closed = false;
 
   constructor(client: WebSocket, session: Session, rate: number, live: boolean) {
     this.#client = client;
@@ -70,11 +69,14 @@ export class SocketFeed implements Closable {
     }
   }
 
-  /** The client has gone: what it has sent is still said. Twice is harmless. */
+  /** The client has gone: what has a place among the utterances is still said. Twice is harmless. */
   close(): void {
-    this.#closed = true;
     this.#end();
-    this.#place();
+    this.#session.off('event', this.#place);
+    const unsaid = this.#forget();
+    // One for whose turn nobody waits could be followed by any number of others.
+    if (unsaid > 0)
+      this.#session.warn('queue_full', `A WebSocket left before ${unsaid} of its utterances had a place.`);
     if (this.#report) clearTimeout(this.#report);
     this.#report = null;
     if (this.#droppedSamples > 0) this.#reportDropped();
@@ -125,9 +127,7 @@ export class SocketFeed implements Closable {
   /** Puts utterances into the session as soon as it has places; the client sends no more until then. */
   readonly #place = (): void => {
     while (this.#unplaced.length > 0 && this.#session.hasPlace) this.#session.enqueue(this.#unplaced.shift()!);
-    if (this.#unplaced.length > 0 && this.#session.ended) this.#forget();
     if (this.#unplaced.length > 0) this.#client.pause();
-    else if (this.#closed) this.#session.off('event', this.#place);
     else this.#resume();
   };
 
@@ -136,8 +136,10 @@ export class SocketFeed implements Closable {
     if (this.#live || !this.#source?.full) this.#client.resume();
   }
 
-  #forget(): void {
-    for (const utterance of this.#unplaced.splice(0)) utterance.close();
+  #forget(): number {
+    const unplaced = this.#unplaced.splice(0);
+    for (const utterance of unplaced) utterance.close();
+    return unplaced.length;
   }
 
   #end(): void {

@@ -75,6 +75,10 @@ it('takes the address from a proxy that is trusted, and from nobody else', async
   expect(await from('127.0.0.1', '192.0.2.1')).toBe(200);
   expect(await from('10.1.2.3', 'made up, 192.0.2.9, 192.0.2.1')).toBe(429);
   expect(await from('10.1.2.3', '192.0.2.1, 192.0.2.2')).toBe(200);
+  // Some proxies write ports, brackets and quotes.
+  expect(await from('127.0.0.1', '192.0.2.1:4711')).toBe(429);
+  expect(await from('127.0.0.1', '"[2001:db8::1]:80"')).toBe(200);
+  expect(await from('127.0.0.1', '2001:db8::2')).toBe(429);
   // Not a proxy: what it says of itself counts for nothing.
   expect(await from('192.0.2.3', '192.0.2.4')).toBe(200);
   expect(await from('192.0.2.3', '192.0.2.5')).toBe(429);
@@ -87,7 +91,15 @@ it('asks for a token when a proxy opens to others what listens on loopback', asy
   };
   expect(await status({}, STRANGER)).toBe(401);
   expect(await status({}, `127.0.0.1, ${STRANGER}`)).toBe(401);
-  expect(await status({}, '127.0.0.1')).toBe(200);
+  for (const hop of [`${STRANGER}:4711`, `"${STRANGER}"`, '[2001:db8::1]:80', 'unknown', '_hidden']) {
+    expect(await status({}, hop), hop).toBe(401);
+  }
+  for (const hop of ['127.0.0.1', '127.0.0.1:4711', '::1', '[::1]:80', '::ffff:127.0.0.1']) {
+    expect(await status({}, hop), hop).toBe(200);
+  }
+  const headers = { forwarded: `for=${STRANGER}` };
+  const call = { url: '/metrics', remoteAddress: '127.0.0.1', headers };
+  expect((await ask(await appWith({ server: {} }), call)).status).toBe(401);
   expect(await status({ insecure: true }, STRANGER)).toBe(200);
 });
 

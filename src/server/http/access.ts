@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import type { Config } from '../../config/schema.js';
 import { DhError } from '../../errors.js';
 import { isLoopback } from '../exposure.js';
-import type { Clients } from './clients.js';
+import { forwardedFor, type Clients } from './clients.js';
 
 /** A host and perhaps a port, as in the `Host` header (RFC 9110, 7.2): nothing else that `new URL` makes a host of. */
 const HOST = /^(?:\[([\da-f:.]+)\]|([^\s:/?#@[\]\\]+))(?::\d*)?$/i;
@@ -145,10 +145,12 @@ async function count(
   if (!found.isAllowed && found.isExceeded) throw new RateLimited(what, setting, Math.max(1, found.ttlInSeconds));
 }
 
-/** Whether a proxy passes a call on for another machine: listening on loopback alone then keeps nobody out. */
+/**
+ * Whether a proxy passes a call on for another machine: listening on loopback alone then keeps nobody out. Of
+ * `Forwarded` (RFC 7239) it is enough that it is there.
+ */
 function isForwarded({ headers }: IncomingMessage): boolean {
-  const hops = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
-  return hops.map((hop) => hop.trim()).some((hop) => isIP(hop) !== 0 && !isLoopback(hop));
+  return headers.forwarded !== undefined || forwardedFor(headers).some((hop) => isIP(hop) === 0 || !isLoopback(hop));
 }
 
 function tokenOf({ headers, url = '' }: IncomingMessage): string | null {

@@ -19,8 +19,7 @@ export class Clients {
    */
   addressOf({ socket, headers }: IncomingMessage): string | null {
     let address = socket.remoteAddress ?? '';
-    const hops = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',').reverse();
-    for (const hop of hops.map((each) => each.trim())) {
+    for (const hop of forwardedFor(headers).reverse()) {
       if (isIP(hop) === 0 || !this.isProxy(address)) break;
       address = hop;
     }
@@ -32,6 +31,20 @@ export class Clients {
     this.#proxies ??= networks(this.#config().server.trustProxy);
     return isIP(address) !== 0 && this.#proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   }
+}
+
+/**
+ * The clients that proxies have written into `X-Forwarded-For`, the nearest last. Some write a port, and IPv6 addresses in
+ * brackets or quotes; what is no address comes as it is.
+ */
+export function forwardedFor(headers: IncomingMessage['headers']): string[] {
+  const hops = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
+  return hops.flatMap((hop) => {
+    const plain = hop.trim().replace(/^"(.*)"$/, '$1');
+    const [, bracketed] = /^\[([\da-f:.]+)\](?::\d+)?$/i.exec(plain) ?? [];
+    const address = bracketed ?? plain.replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
+    return address === '' ? [] : [address];
+  });
 }
 
 function networks(ranges: readonly string[]): BlockList {
