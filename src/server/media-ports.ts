@@ -32,7 +32,11 @@ export async function findMediaPorts(
     const last = ports.at(-1) ?? stages.firstPort - 1;
     const wanted = stages.firstPort === 0 ? 0 : last + 1;
     const end = isDefault && wanted !== 0 ? wanted + MAX_MOVE : wanted;
-    ports.push(await firstFree(wanted, Math.min(end, 65_535), address));
+    let port: number;
+    // The system may pick the same free one again: the first is not held yet.
+    do port = await firstFree(wanted, Math.min(end, 65_535), address);
+    while (ports.includes(port));
+    ports.push(port);
   }
   return { address, ports };
 }

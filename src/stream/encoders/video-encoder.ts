@@ -1,5 +1,4 @@
 import {
-  AV_PICTURE_TYPE_I,
   AV_PICTURE_TYPE_NONE,
   AV_PIX_FMT_YUV420P,
   AVCHROMA_LOC_LEFT,
@@ -9,9 +8,10 @@ import {
   AVCOL_TRC_BT709,
 } from 'node-av/constants';
 import { FF_ENCODER_LIBX264 } from 'node-av/constants';
-import { Codec, CodecContext, FFmpegError, Packet, Rational } from 'node-av/lib';
+import { Codec, CodecContext, FFmpegError, Rational } from 'node-av/lib';
 import type { PooledFrame } from '../../frames/frame-pool.js';
 import { FRAME_RATE, type AccessUnit, type Closable } from '../../units.js';
+import { UnitEncoder } from './unit-encoder.js';
 
 /** What a `VideoEncoder` is made for. Throws RangeError for values that x264 cannot take. */
 export interface VideoEncoderOptions {
@@ -69,13 +69,12 @@ const OFFLINE_GOP_FRAMES = 5 * FRAME_RATE;
  */
 export class VideoEncoder implements Closable {
   readonly #context: CodecContext;
-  readonly #packet = new Packet();
+  readonly #units: UnitEncoder;
   /** Size of the pictures. */
   readonly width: number;
   readonly height: number;
   readonly #live: boolean;
   readonly #x264Preset: string;
-  #output = Buffer.allocUnsafeSlow(64 * 1024);
   #lastFrame = -1;
   #warming = false;
   #closed = false;
@@ -122,7 +121,7 @@ export class VideoEncoder implements Closable {
         cause: error,
       });
     }
-    this.#packet.alloc();
+    this.#units = new UnitEncoder(context, 'libx264');
   }
 
   /**
@@ -139,8 +138,8 @@ export class VideoEncoder implements Closable {
         native.pts = BigInt(n);
         native.pictType = AV_PICTURE_TYPE_NONE;
         FFmpegError.throwIfError(await this.#context.sendFrame(native), 'libx264, picture in');
-        FFmpegError.throwIfError(await this.#context.receivePacket(this.#packet), 'libx264, packet out');
-        this.#packet.unref();
+        FFmpegError.throwIfError(await this.#context.receivePacket(this.#units.packet), 'libx264, packet out');
+        this.#units.packet.unref();
       }
     } finally {
       this.#warming = false;
@@ -162,23 +161,12 @@ export class VideoEncoder implements Closable {
       throw new RangeError(`frame ${n} after frame ${this.#lastFrame}`);
     }
     this.#lastFrame = n;
-    const { native } = frame;
-    native.pts = BigInt(n);
-    native.pictType = forceIdr ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
-    FFmpegError.throwIfError(this.#context.sendFrameSync(native), 'libx264, picture in');
-    FFmpegError.throwIfError(this.#context.receivePacketSync(this.#packet), 'libx264, packet out');
-    const packed = this.#packet.data;
-    if (packed === null) throw new Error('libx264 gave an empty packet');
-    if (packed.length > this.#output.length) this.#output = Buffer.allocUnsafeSlow(2 * packed.length);
-    packed.copy(this.#output);
-    const unit = { data: this.#output.subarray(0, packed.length), keyFrame: this.#packet.isKeyframe, frame: n };
-    this.#packet.unref();
-    return unit;
+    return this.#units.encode(frame, n, forceIdr);
   }
 
   /** Memory that it holds: the output buffer, and an estimate for x264. */
   get bytes(): number {
-    return this.#closed ? 0 : this.#output.length + x264Bytes(this.width, this.height, this.#x264Preset);
+    return this.#closed ? 0 : this.#units.bytes + x264Bytes(this.width, this.height, this.#x264Preset);
   }
 
   /**
@@ -197,8 +185,7 @@ export class VideoEncoder implements Closable {
   }
 
   #free(): void {
-    this.#context.freeContext();
-    this.#packet.free();
+    this.#units.free();
   }
 
   #applyBitrate(bitrateKbps: number, burstKbps = bitrateKbps): void {

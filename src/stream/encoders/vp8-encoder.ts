@@ -1,7 +1,8 @@
-import { AV_PICTURE_TYPE_I, AV_PICTURE_TYPE_NONE, AV_PIX_FMT_YUV420P, FF_ENCODER_LIBVPX_VP8 } from 'node-av/constants';
-import { Codec, CodecContext, FFmpegError, Packet, Rational } from 'node-av/lib';
+import { AV_PIX_FMT_YUV420P, FF_ENCODER_LIBVPX_VP8 } from 'node-av/constants';
+import { Codec, CodecContext, FFmpegError, Rational } from 'node-av/lib';
 import type { PooledFrame } from '../../frames/frame-pool.js';
 import { FRAME_RATE, type AccessUnit, type Closable } from '../../units.js';
+import { UnitEncoder } from './unit-encoder.js';
 
 export interface Vp8EncoderOptions {
   width: number;
@@ -31,9 +32,7 @@ const BYTES_PER_PIXEL = 32;
 export class Vp8Encoder implements Closable {
   readonly width: number;
   readonly height: number;
-  readonly #context = new CodecContext();
-  readonly #packet = new Packet();
-  #output = Buffer.allocUnsafeSlow(64 * 1024);
+  readonly #units: UnitEncoder;
   #closed = false;
 
   /** Throws RangeError for values that libvpx cannot take. */
@@ -42,7 +41,7 @@ export class Vp8Encoder implements Closable {
     this.height = height;
     const codec = Codec.findEncoderByName(FF_ENCODER_LIBVPX_VP8);
     if (codec === null) throw new Error('this build of FFmpeg has no libvpx');
-    const context = this.#context;
+    const context = new CodecContext();
     context.allocContext3(codec);
     context.width = width;
     context.height = height;
@@ -61,34 +60,22 @@ export class Vp8Encoder implements Closable {
       context.freeContext();
       throw new RangeError(`libvpx refuses ${width}×${height}, ${bitrateKbps} kb/s`, { cause: error });
     }
-    this.#packet.alloc();
+    this.#units = new UnitEncoder(context, 'libvpx');
   }
 
   /** Encodes picture `n`, a number that rises from call to call; the first is a keyframe. The frame is not kept. */
   encode(frame: PooledFrame, n: number, forceKeyFrame = false): AccessUnit {
-    const { native } = frame;
-    native.pts = BigInt(n);
-    native.pictType = forceKeyFrame ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
-    FFmpegError.throwIfError(this.#context.sendFrameSync(native), 'libvpx, picture in');
-    FFmpegError.throwIfError(this.#context.receivePacketSync(this.#packet), 'libvpx, packet out');
-    const packed = this.#packet.data;
-    if (packed === null) throw new Error('libvpx gave an empty packet');
-    if (packed.length > this.#output.length) this.#output = Buffer.allocUnsafeSlow(2 * packed.length);
-    packed.copy(this.#output);
-    const unit = { data: this.#output.subarray(0, packed.length), keyFrame: this.#packet.isKeyframe, frame: n };
-    this.#packet.unref();
-    return unit;
+    return this.#units.encode(frame, n, forceKeyFrame);
   }
 
   /** Memory that it holds: the output buffer, and an estimate for libvpx. */
   get bytes(): number {
-    return this.#closed ? 0 : this.#output.length + this.width * this.height * BYTES_PER_PIXEL;
+    return this.#closed ? 0 : this.#units.bytes + this.width * this.height * BYTES_PER_PIXEL;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#context.freeContext();
-    this.#packet.free();
+    this.#units.free();
   }
 }
