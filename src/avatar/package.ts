@@ -8,6 +8,7 @@ import { cutPatch, isOpaque, layOver, trimPatch, union } from './package-paint.j
 import { type PackageJson, packageSchema } from './package-schema.js';
 import type { Anchors, AvatarSource, Rect, RegionKeys, RegionName, RegionSpec, RgbPicture } from './source.js';
 import { VISEME_POSES } from './visemes.js';
+import { safeParse } from '../config/safe-parse.js';
 
 const JSON_FILE = 'avatar.json';
 
@@ -45,7 +46,7 @@ function parseJson(name: string, text: Buffer): PackageJson {
   } catch (cause) {
     throw invalid(name, JSON_FILE, cause instanceof Error ? cause.message : 'is not JSON', '', cause);
   }
-  const result = packageSchema.safeParse(value);
+  const result = safeParse(packageSchema, value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   throw invalid(name, JSON_FILE, issue?.message ?? 'is not valid', issue?.path.join('.') ?? '', result.error);

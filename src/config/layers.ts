@@ -5,6 +5,7 @@ import { configFields } from './fields.js';
 import type { JsonFile } from './read-file.js';
 import { ConfigSchema, type Config, type Preset } from './schema.js';
 import { getAt, merge, type Json } from './tree.js';
+import { safeParse } from './safe-parse.js';
 
 /** Mistakes that an error names at most, and characters of a setting's name in it. */
 const MOST_REASONS = 5;
@@ -71,7 +72,7 @@ export function resolveLayers(layers: readonly Layer[], loadPreset: (name: strin
   const { session, memory } = presetOf(layers, loadPreset);
   const all: Layer[] = [{ name: 'preset', values: { session, memory }, where: () => 'the preset' }, ...layers];
   const merged = all.reduce<Json>((values, layer) => merge(values, layer.values), {});
-  const result = ConfigSchema.safeParse(merged);
+  const result = safeParse(ConfigSchema, merged);
   if (!result.success) {
     const reasons = result.error.issues.flatMap((issue) => explain(issue, all)).slice(0, MOST_REASONS);
     throw new DhError('config_invalid', reasons.join('; '), {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { DhError } from '../errors.js';
 import { parseCsv } from './csv.js';
 import { parseDuration } from '../durations.js';
+import { safeParse } from '../config/safe-parse.js';
 
 /** Where the sound of a clip comes from. */
 export type ClipSource =
@@ -142,7 +143,7 @@ function fromJson(text: string, folder: string, shown: string): ListedClip[] {
 
 /** One row of a list; paths are taken from `folder`. Throws `bad_request` that begins with `where`. */
 export function fromRow(value: unknown, folder: string, where: string): ListedClip {
-  const parsed = Row.safeParse(value);
+  const parsed = safeParse(Row, value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new DhError('bad_request', `${where}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`, {

@@ -8,6 +8,7 @@ import { memoryRegistry, type MemoryUser } from '../guard/memory-registry.js';
 import { Session, type SessionOptions } from './session.js';
 import type { StageProcess } from './stage-process.js';
 import type { Supervisor } from './supervisor.js';
+import { safeParse } from '../config/safe-parse.js';
 
 /** A change can take as long as a drawing: more than so many that wait in a session have no answer in a usual time. */
 const MAX_WAITING_CHANGES = 3;
@@ -233,7 +234,7 @@ function sizeDiffers(a: SessionProfile, b: SessionProfile): boolean {
 
 /** A profile with some fields replaced. Throws `bad_request` that names the field. */
 function mergeProfile(base: SessionProfile, fields: Record<string, unknown>): SessionProfile {
-  const result = ProfileSchema.safeParse({ ...base, ...fields });
+  const result = safeParse(ProfileSchema, { ...base, ...fields });
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new DhError('bad_request', `${['session', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'invalid'}`, {

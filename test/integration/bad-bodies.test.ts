@@ -44,6 +44,7 @@ describe.each(['config', 'sessions/main'])('PATCH /%s refuses with a reason and 
     ['thousands of unknown names', many, /key0/],
     ['a name of 40,000 letters', JSON.stringify({ ['x'.repeat(40_000)]: 1 }), /xxxx/],
     ['a list', '[1]', /object/],
+    ['a length that cannot be compared', '{"avatar": {"length": {"toString": 1}}}', /wrong type|avatar/],
     ['no body at all', undefined, /A change is a JSON object/],
   ])('%s', async (_what, body, reason) => {
     const { status, code, message, hint } = await patch(path, body);

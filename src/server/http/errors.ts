@@ -5,6 +5,7 @@ import { nearest } from '../../config/did-you-mean.js';
 import { getAt, isObject } from '../../config/tree.js';
 import { DhError, type ErrorCode } from '../../errors.js';
 import { RateLimited } from './access.js';
+import { safeParse } from '../../config/safe-parse.js';
 
 /** Seconds after which a client may try again what failed for now. */
 const RETRY_AFTER_S = 1;
@@ -17,7 +18,7 @@ const NO_FILES = new Set(['EMFILE', 'ENFILE']);
 
 /** Checks a body or query against its schema. Throws `bad_request` that names the field. */
 export function check<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
-  const result = schema.safeParse(value ?? {});
+  const result = safeParse(schema, value ?? {});
   if (result.success) return result.data;
   const { issues } = result.error;
   // A name that is not known is more often the mistake than the one that is missing for it.
