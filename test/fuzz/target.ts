@@ -26,9 +26,10 @@ export async function startTarget(options: { token?: string; env?: Record<string
   const cacheDir = join(folder, 'data', 'avatars');
   mkdirSync(temp);
   mkdirSync(cacheDir, { recursive: true });
-  // Drawn once for all tests.
+  // Drawn once for all tests; nothing else that another server has left there.
   const drawn = packagePath('.cache/avatars');
-  if (existsSync(drawn)) cpSync(drawn, cacheDir, { recursive: true });
+  const filter = (path: string): boolean => path === drawn || path.endsWith('.baked');
+  if (existsSync(drawn)) cpSync(drawn, cacheDir, { recursive: true, filter });
   const start = (): Promise<TestServer> =>
     startServer({
       nodeArgs: HEAP_FLAGS,

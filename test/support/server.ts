@@ -1,4 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { packagePath } from '../../src/entry.js';
 
@@ -21,6 +24,9 @@ export type Json = any;
 export async function startServer(
   options: { args?: string[]; env?: Record<string, string>; nodeArgs?: readonly string[] } = {},
 ): Promise<TestServer> {
+  // Avatars are drawn once for all tests; what a server renders is no other's.
+  const renders = mkdtempSync(join(tmpdir(), 'dh-test-renders-'));
+  const shared = { DH_LIVE_CACHE_DIR: packagePath('.cache/avatars'), DH_LIVE_RENDERS_DATA_DIR: renders };
   const child: ChildProcess = spawn(
     process.execPath,
     [...(options.nodeArgs ?? []), packagePath('dist/cli.js'), 'serve', '--port', '0', ...(options.args ?? [])],
@@ -28,7 +34,7 @@ export async function startServer(
       env: {
         ...process.env,
         DH_LIVE_STAGES_FIRST_PORT: '0',
-        DH_LIVE_CACHE_DIR: packagePath('.cache/avatars'),
+        ...(options.env?.['DH_LIVE_CACHE_DIR'] === undefined ? shared : {}),
         DH_LIVE_LOG_LEVEL: 'debug',
         ...options.env,
       },
@@ -37,6 +43,7 @@ export async function startServer(
   );
   const log: Record<string, unknown>[] = [];
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  void exited.then(() => rmSync(renders, { recursive: true, force: true }));
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       let entry: Record<string, unknown>;
