@@ -53,33 +53,30 @@ describe.skipIf(!CAN_LIMIT)('without files to open', () => {
         .find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('stage/main')),
     );
 
-  it.each([0, 1])(
-    'refuses with %s of them what needs more, and is well when there are some again',
-    async (spare) => {
-      const main = '/api/v1/sessions/main';
-      expect((await call('GET', '/healthz')).status).toBe(200);
-      leave(spare);
-      const sound = wav(tone(0.2));
-      const answers = [
-        await call('POST', `${main}/audio`, sound),
-        await call('POST', '/api/v1/renders/uploads', sound),
-        await call('POST', '/api/v1/renders', { items: [{ text: 'Hello.' }], avatar: 'presenter', size: '320x180' }),
-        await call('PATCH', main, { session: { width: 322 + 2 * spare, height: 182 + 2 * spare } }),
-        await call('POST', `${main}/say`, { text: 'Guten Tag.', language: 'de' }),
-      ];
-      for (const { status, body } of answers) {
-        if (status >= 300)
-          expect([status, body.error.code]).toEqual([503, expect.stringMatching(/^(media_unav|task_l)/)]);
-      }
-      expect(answers.map(({ status }) => status)).toContain(503);
-      process.kill(stage(), 'SIGKILL');
-      const asked = until(async () => (await call('GET', '/readyz')).status === 503);
-      await asked;
-      execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=4096:']);
-      await until(async () => (await call('GET', '/readyz')).status === 200, 20_000);
-      await until(async () => (await call('POST', `${main}/audio`, sound)).status === 202);
-    },
-  );
+  it.each([0, 1])('refuses with %s of them what needs more, and is well when there are some again', async (spare) => {
+    const main = '/api/v1/sessions/main';
+    expect((await call('GET', '/healthz')).status).toBe(200);
+    leave(spare);
+    const sound = wav(tone(0.2));
+    const answers = [
+      await call('POST', `${main}/audio`, sound),
+      await call('POST', '/api/v1/renders/uploads', sound),
+      await call('POST', '/api/v1/renders', { items: [{ text: 'Hello.' }], avatar: 'presenter', size: '320x180' }),
+      await call('PATCH', main, { session: { width: 322 + 2 * spare, height: 182 + 2 * spare } }),
+      await call('POST', `${main}/say`, { text: 'Guten Tag.', language: 'de' }),
+    ];
+    for (const { status, body } of answers) {
+      if (status >= 300)
+        expect([status, body.error.code]).toEqual([503, expect.stringMatching(/^(media_unav|task_l)/)]);
+    }
+    expect(answers.map(({ status }) => status)).toContain(503);
+    process.kill(stage(), 'SIGKILL');
+    const asked = until(async () => (await call('GET', '/readyz')).status === 503);
+    await asked;
+    execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=4096:']);
+    await until(async () => (await call('GET', '/readyz')).status === 200, 20_000);
+    await until(async () => (await call('POST', `${main}/audio`, sound)).status === 202);
+  });
 
   it.each([
     [64, /too few files may be open/],
